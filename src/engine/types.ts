@@ -1,0 +1,24 @@
+import type { Graph } from '../graph/types';
+
+export interface EngineTensor {
+  readonly shape: readonly number[];
+  /** float32, row-major. */
+  readonly data: Float32Array;
+}
+
+/** A graph made ready to run. */
+export interface EngineSession {
+  /**
+   * Runs the graph once and returns the requested values in order.
+   * @param feeds one tensor for each graph input
+   */
+  run(feeds: ReadonlyMap<string, EngineTensor>): Promise<ReadonlyMap<string, EngineTensor>>;
+  release(): Promise<void>;
+}
+
+export interface Engine {
+  /** e.g. `onnxruntime 1.30.0 (cpu)`, as `trace --json` and the output channel show it. */
+  readonly name: string;
+  /** @param outputs names of graph values wanted from each run; hidden activations included */
+  load(graph: Graph, outputs: readonly string[]): Promise<EngineSession>;
+}

@@ -1,0 +1,82 @@
+/**
+ * Messages between the extension host and its three webviews. The host's session is the one truth:
+ * views show it and ask it to change; they never tell each other anything.
+ */
+import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
+import type { FloatMap, Inspection, NeuronRef, NotAnInr, Picture, PixelProbe } from '../worker/protocol';
+
+/** What the person has chosen; shared by all views, kept across reloads. */
+export interface Selection {
+  /** Index of the traced layer shown, −1 before there is one. */
+  readonly layer: number;
+  /** Selected neurons, the one clicked last at the end. */
+  readonly neurons: readonly NeuronRef[];
+  /** Probed pixel. */
+  readonly pixel: { readonly row: number; readonly column: number } | null;
+}
+
+export type SessionStatus =
+  | { readonly state: 'tracing'; readonly detail: string; readonly fraction: number }
+  | { readonly state: 'ready' }
+  | { readonly state: 'cancelled' }
+  | { readonly state: 'failed'; readonly message: string }
+  | { readonly state: 'not-an-inr'; readonly report: NotAnInr };
+
+/** Everything about a session that is small. */
+export interface SessionView {
+  readonly id: string;
+  /** File name for titles, and path relative to the workspace for tooltips. */
+  readonly name: string;
+  readonly path: string;
+  readonly status: SessionStatus;
+  readonly inspection: Inspection | null;
+  readonly psnr: number | null;
+  readonly traceMilliseconds: number | null;
+  readonly engine: string | null;
+  readonly largestResidual: number | null;
+  readonly hasTarget: boolean;
+}
+
+/** Host → view, unasked. After `ready` the host sends the whole state in this order. */
+export type HostMessage =
+  | { readonly type: 'session'; readonly session: SessionView | null }
+  | { readonly type: 'picture'; readonly which: 'reconstruction' | 'target'; readonly picture: Picture }
+  | { readonly type: 'layer'; readonly index: number; readonly layer: LayerTrace }
+  | { readonly type: 'selection'; readonly selection: Selection }
+  | { readonly type: 'clustering'; readonly clustering: Clustering | null; readonly working: string | null }
+  /** A new trace of the session began: drop pictures, layers and clusters. */
+  | { readonly type: 'reset' };
+
+/** View → host requests that get an answer. */
+export interface ViewCalls {
+  map: { params: { readonly neuron: NeuronRef }; result: FloatMap };
+  sum: { params: { readonly layer: number; readonly neurons: readonly number[] }; result: FloatMap };
+  neuronsPerPixel: { params: { readonly layer: number; readonly alpha: number }; result: FloatMap };
+  probe: { params: { readonly row: number; readonly column: number }; result: PixelProbe };
+  /** Table as CSV, PNG bytes, …: the host asks where to save. Resolves to the chosen name or null. */
+  save: { params: { readonly suggestedName: string; readonly bytes: Uint8Array }; result: string | null };
+}
+export type ViewCallName = keyof ViewCalls;
+
+/** View → host, no answer. */
+export type ViewMessage =
+  | { readonly type: 'ready' }
+  | { readonly type: 'select'; readonly selection: Partial<Selection> }
+  | { readonly type: 'cluster'; readonly clusters?: number; readonly features: RegionFeature }
+  | { readonly type: 'retrace' }
+  | { readonly type: 'cancel' }
+  /** Runs one of the extension's own commands from a fixed list. */
+  | {
+      readonly type: 'command';
+      readonly command:
+        'showLog' | 'copyCommandLine' | 'openSample' | 'pickCheckpoint' | 'insertExportSnippet' | 'change';
+    };
+
+export type ViewToHost =
+  | ViewMessage
+  | { readonly type: 'call'; readonly id: number; readonly call: ViewCallName; readonly params: unknown };
+
+export type HostToView =
+  | HostMessage
+  | { readonly type: 'reply'; readonly id: number; readonly result: unknown }
+  | { readonly type: 'reply'; readonly id: number; readonly error: string };

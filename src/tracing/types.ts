@@ -1,0 +1,122 @@
+import type { Activation } from '../inr/types';
+
+export type Method = 'xinc' | 'gradient' | 'ablation';
+
+/** Statistics of one layer's neurons, one entry a neuron (tracing.md §2); sums are float64. */
+export interface NeuronStatistics {
+  /** Σ over pixels of |C|. */
+  readonly total: Float64Array;
+  /** total / Σ total of the layer; 0 when the whole layer is dead. */
+  readonly share: Float64Array;
+  /** Mean of |C| over pixels. */
+  readonly mean: Float64Array;
+  /** Mean of C over pixels, signed. */
+  readonly signedMean: Float64Array;
+  /** Largest |C|. */
+  readonly max: Float64Array;
+  /** Number of pixels where |C_i| / Σ_k |C_k| > 1/n. */
+  readonly pixels: Uint32Array;
+  /** 1 when the map is zero everywhere. */
+  readonly dead: Uint8Array;
+}
+
+export interface Distributedness {
+  /** Gini coefficient of `total`: 0 when all neurons carry the same, → 1 when one carries all. */
+  readonly gini: number;
+  /** Fewest neurons that hold half, and nine tenths, of the layer's total. */
+  readonly neuronsFor50: number;
+  readonly neuronsFor90: number;
+  /** exp(entropy of the shares). */
+  readonly effectiveNeurons: number;
+  readonly dead: number;
+}
+
+/** How many neurons matter at each pixel (tracing.md §2). */
+export interface NeuronsPerPixel {
+  readonly alpha: number;
+  /** The |C| above which a contribution counts. */
+  readonly threshold: number;
+  /** Largest relative error of `threshold` from the histogram it was read off; 0 when exact. */
+  readonly thresholdError: number;
+  /** Fraction of the layer's neurons that count at a pixel: average, smallest, largest over pixels. */
+  readonly mean: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Small signed 8-bit pictures of every map of a layer, for contact sheets. */
+export interface PreviewAtlas {
+  readonly width: number;
+  readonly height: number;
+  /** `[neurons, height, width]`; 128 is zero, 1 and 255 are −limit and +limit of that neuron. */
+  readonly data: Uint8Array;
+  /** |C| that the ends of each neuron's 8-bit range stand for. */
+  readonly limit: Float32Array;
+}
+
+export interface LayerTrace {
+  /** Dotted module name as in the checkpoint. */
+  readonly name: string;
+  readonly kind: 'linear' | 'convolution';
+  readonly neurons: number;
+  readonly outputs: number;
+  /** Activation that follows the layer. */
+  readonly activation: Activation;
+  readonly last: boolean;
+  /** What the map is, in words: `σ(Σ_j c_ij) with σ = ReLU`, `Σ_j c_ij`, … */
+  readonly mapDefinition: string;
+  readonly statistics: NeuronStatistics;
+  readonly distributedness: Distributedness;
+  readonly neuronsPerPixel: readonly NeuronsPerPixel[];
+  readonly previews: PreviewAtlas;
+}
+
+/** Largest and mean |Σ contributions − network output before its final activation|, last layer. */
+export interface Completeness {
+  readonly layer: string;
+  readonly largest: number;
+  readonly mean: number;
+}
+
+export type RegionFeature = 'edge' | 'color' | 'space';
+
+export interface ClusterOptions {
+  /** Number of clusters; chosen by silhouette when undefined. */
+  readonly clusters?: number;
+  readonly features: RegionFeature;
+  readonly seed: number;
+  /** Indices of the traced layers to cluster together. */
+  readonly layers: readonly number[];
+}
+
+export interface ClusterPoint {
+  readonly layer: number;
+  readonly neuron: number;
+  /** UMAP coordinates. */
+  readonly x: number;
+  readonly y: number;
+  readonly cluster: number;
+}
+
+export interface ClusterSummary {
+  readonly size: number;
+  /** Mean of the members' min–max normalised |map|, 8-bit, at the clustering's picture size. */
+  readonly meanMap: { readonly width: number; readonly height: number; readonly data: Uint8Array };
+  /** Members nearest to the centre first, at most 12. */
+  readonly nearest: readonly { readonly layer: number; readonly neuron: number }[];
+  /** Number of members by traced layer index. */
+  readonly layerMix: readonly { readonly layer: number; readonly count: number }[];
+}
+
+export interface Clustering {
+  readonly features: RegionFeature;
+  readonly seed: number;
+  readonly clusters: number;
+  /** True when `clusters` was suggested by the silhouette, false when it was asked for. */
+  readonly suggested: boolean;
+  readonly silhouette: number;
+  /** Dead neurons, left out. */
+  readonly deadLeftOut: number;
+  readonly points: readonly ClusterPoint[];
+  readonly summaries: readonly ClusterSummary[];
+}

@@ -1,0 +1,215 @@
+/**
+ * Messages between a client (extension host or command line) and the worker thread.
+ * Call, result and event types all derive from `Calls`, so that a caller cannot drift from its handler.
+ */
+import type { Assumption, LayerSummary, Signal } from '../inr/types';
+import type {
+  Clustering,
+  ClusterOptions,
+  Completeness,
+  LayerTrace,
+  Method,
+  RegionFeature,
+} from '../tracing/types';
+import type { Plain } from '../checkpoint/types';
+
+/** What to open and how; the same file with the same corrections is the same model. */
+export interface Source {
+  /** Absolute path. */
+  readonly file: string;
+  /** `--config` file, absolute. */
+  readonly config?: string;
+  /** `--set` names and values, including `coords` and `size`. */
+  readonly corrections: Readonly<Record<string, string>>;
+  /** Picture to compare with, absolute path. */
+  readonly target?: string;
+}
+
+/** What `inspect --json` prints. */
+export interface Inspection {
+  readonly file: string;
+  readonly format: string;
+  readonly family: string;
+  readonly title: string;
+  readonly confidence: number;
+  readonly parameters: number;
+  readonly signal: Signal;
+  readonly encoding: string;
+  readonly activation: string;
+  readonly layers: readonly LayerSummary[];
+  readonly assumptions: readonly Assumption[];
+  readonly hyperParameters: Readonly<Record<string, Plain>>;
+  readonly opaque: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Not an error: the file was read, and this is what the person can do next. */
+export interface NotAnInr {
+  readonly file: string;
+  readonly format: string;
+  readonly message: string;
+  readonly seen: string;
+  readonly closest?: { readonly title: string; readonly missing: string };
+  readonly nextStep: string;
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly dtype: string;
+    readonly shape: readonly number[];
+  }[];
+}
+
+export interface TraceOptions extends Source {
+  readonly method: Method;
+  /** Dotted names of the layers wanted; all when undefined. */
+  readonly layers?: readonly string[];
+  /** Bytes the activations may take before they are recomputed on demand. */
+  readonly memoryBudget: number;
+}
+
+/** Display-ready picture, 8-bit RGBA, row-major. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  readonly rgba: Uint8ClampedArray;
+}
+
+export type Phase = 'reading' | 'recognising' | 'reconstructing' | 'tracing' | 'clustering';
+
+export type TraceEvent =
+  | {
+      readonly type: 'phase';
+      readonly phase: Phase;
+      readonly detail: string;
+      /** 0–1 over the whole trace. */ readonly fraction: number;
+    }
+  | { readonly type: 'inspected'; readonly inspection: Inspection }
+  | {
+      readonly type: 'reconstruction';
+      readonly picture: Picture;
+      readonly psnr?: number;
+      readonly target?: Picture;
+    }
+  | { readonly type: 'layer'; readonly index: number; readonly layer: LayerTrace };
+
+export interface Timings {
+  /** Milliseconds by phase; `trace` is reconstruction and maps with statistics, inside the worker. */
+  readonly read: number;
+  readonly recognise: number;
+  readonly trace: number;
+  readonly total: number;
+}
+
+export interface TraceResult {
+  readonly inspection: Inspection;
+  readonly psnr?: number;
+  readonly layers: readonly LayerTrace[];
+  readonly completeness: Completeness;
+  readonly timings: Timings;
+  readonly engine: string;
+}
+
+/** A neuron by traced-layer index and its index in that layer. */
+export interface NeuronRef {
+  readonly layer: number;
+  readonly neuron: number;
+}
+
+export interface FloatMap {
+  readonly width: number;
+  readonly height: number;
+  /** Signed contributions, row-major. */
+  readonly data: Float32Array;
+}
+
+export interface PixelProbe {
+  readonly row: number;
+  readonly column: number;
+  /** The network's output there, unclamped, one number a channel. */
+  readonly value: readonly number[];
+  /** For each traced layer: strongest |C| first. */
+  readonly layers: readonly {
+    readonly layer: number;
+    readonly top: readonly { readonly neuron: number; readonly contribution: number }[];
+    /** Fraction of Σ|C| at this pixel that the listed neurons hold. */
+    readonly held: number;
+  }[];
+}
+
+/** `trace` names the live trace that later calls refer to; the client chooses it. */
+export interface Calls {
+  inspect: { params: Source; result: Inspection | { readonly notAnInr: NotAnInr }; event: never };
+  trace: {
+    params: { readonly trace: string; readonly options: TraceOptions };
+    result: TraceResult | { readonly notAnInr: NotAnInr };
+    event: TraceEvent;
+  };
+  cluster: {
+    params: { readonly trace: string; readonly options: ClusterOptions };
+    result: Clustering;
+    event: {
+      readonly type: 'phase';
+      readonly phase: Phase;
+      readonly detail: string;
+      readonly fraction: number;
+    };
+  };
+  map: {
+    params: { readonly trace: string; readonly neuron: NeuronRef; readonly channel?: number };
+    result: FloatMap;
+    event: never;
+  };
+  /** Sum of several neurons' maps of one layer. */
+  sum: {
+    params: { readonly trace: string; readonly layer: number; readonly neurons: readonly number[] };
+    result: FloatMap;
+    event: never;
+  };
+  /** Fraction of the layer's neurons that count at each pixel. */
+  neuronsPerPixel: {
+    params: { readonly trace: string; readonly layer: number; readonly alpha: number };
+    result: FloatMap;
+    event: never;
+  };
+  probe: {
+    params: { readonly trace: string; readonly row: number; readonly column: number; readonly top: number };
+    result: PixelProbe;
+    event: never;
+  };
+  /** Writes maps and/or reconstruction to files, streaming. Paths absolute. */
+  export: {
+    params: { readonly trace: string; readonly maps?: string; readonly reconstruction?: string };
+    result: { readonly written: readonly string[] };
+    event: never;
+  };
+  /** Forgets a trace and frees its memory. */
+  close: { params: { readonly trace: string }; result: null; event: never };
+}
+
+export type CallName = keyof Calls;
+export type Params<K extends CallName> = Calls[K]['params'];
+export type Result<K extends CallName> = Calls[K]['result'];
+export type EventOf<K extends CallName> = Calls[K]['event'];
+
+/** Client → worker. `cancel` is an Int32 of shared memory: non-zero asks the call to stop. */
+export interface CallMessage<K extends CallName = CallName> {
+  readonly id: number;
+  readonly call: K;
+  readonly params: Params<K>;
+  readonly cancel: SharedArrayBuffer;
+}
+
+export interface SerialisedError {
+  readonly name: string;
+  readonly message: string;
+  /** Present for errors that are the input's fault. */
+  readonly exitCode?: number;
+  readonly stack?: string;
+}
+
+/** Worker → client: any number of events, then exactly one result or error. */
+export type WorkerMessage =
+  | { readonly id: number; readonly event: unknown }
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: SerialisedError };
+
+export type { RegionFeature };
