@@ -109,5 +109,10 @@ export interface ByteSource {
   /** Bytes. */
   readonly size: number;
   read(offset: number, length: number): Uint8Array<ArrayBuffer>;
+  /**
+   * Opens a file that this one names (a shard, external data); only inside this file's own folder.
+   * Absent when the bytes come from no folder. Closed together with this source.
+   */
+  sibling?(relative: string): ByteSource;
   close(): void;
 }

@@ -1,0 +1,174 @@
+/** NumPy scalars, arrays and dtypes inside a pickle. Source: numpy/core/src/multiarray (`__reduce__`). */
+import { CheckpointError } from '../../errors';
+import { itemSize, toFloat32, type ByteOrder } from '../elements';
+import { columnMajorStrides, isSize, makeTensor } from '../tensor';
+import type { DType, Tensor } from '../types';
+import { asBytes, Pending, type Construct, type Item } from './pickle';
+
+/** An element type as NumPy writes it: `f4`, `<i8`, `|b1`, `O`, `S10`, `U3`. */
+export interface NumpyType {
+  /** Undefined for objects, text and structures. */
+  readonly dtype: DType | undefined;
+  readonly order: ByteOrder;
+  /** Without byte order. */
+  readonly code: string;
+}
+
+const dtypes = new Map<string, DType>([
+  ['f2', 'float16'],
+  ['f4', 'float32'],
+  ['f8', 'float64'],
+  ['c8', 'complex64'],
+  ['c16', 'complex128'],
+  ['u1', 'uint8'],
+  ['i1', 'int8'],
+  ['u2', 'uint16'],
+  ['i2', 'int16'],
+  ['u4', 'uint32'],
+  ['i4', 'int32'],
+  ['u8', 'uint64'],
+  ['i8', 'int64'],
+  ['b1', 'bool'],
+  // ml_dtypes, which JAX uses, has no NumPy code of its own.
+  ['bfloat16', 'bfloat16'],
+]);
+
+export function numpyType(descriptor: string): NumpyType {
+  const code = descriptor.replace(/^[<>|=]/, '');
+  return { dtype: dtypes.get(code), order: descriptor.startsWith('>') ? 'big' : 'little', code };
+}
+
+export const numpyConstructors: ReadonlyMap<string, Construct> = new Map<string, Construct>([
+  ['numpy dtype', ([code]) => new PendingType(typeof code === 'string' ? code : '')],
+  ['numpy ndarray', () => new PendingArray()],
+  // NumPy 2 renamed its inner package.
+  ...['numpy.core', 'numpy._core'].flatMap((core): [string, Construct][] => [
+    [`${core}.multiarray _reconstruct`, () => new PendingArray()],
+    [`${core}.multiarray scalar`, ([type, raw]) => scalar(type, raw)],
+    [`${core}.numeric _frombuffer`, ([raw, type, shape, order]) => array(raw, type, shape, order === 'F')],
+  ]),
+]);
+
+class PendingType extends Pending {
+  private order = '';
+
+  constructor(private readonly code: string) {
+    super();
+  }
+
+  override build(state: Item): void {
+    if (Array.isArray(state) && typeof state[1] === 'string') this.order = state[1];
+  }
+
+  get type(): NumpyType {
+    return numpyType(this.order + this.code);
+  }
+
+  override value(): Item {
+    return this.code;
+  }
+}
+
+/** `_reconstruct(ndarray, (0,), b'b')`, then BUILD with `(version, shape, dtype, is_fortran, data)`. */
+class PendingArray extends Pending {
+  private content: Item | undefined;
+
+  override build(state: Item): void {
+    if (!Array.isArray(state) || state.length < 4) throw malformed();
+    const [shape, type, fortran, data] = state.slice(-4);
+    this.content = array(data, type, shape, fortran === true || fortran === 1);
+  }
+
+  override value(): Item {
+    return this.content ?? null;
+  }
+}
+
+/** A tensor; an array of objects becomes a flat list, or the object itself when it has no dimensions. */
+function array(
+  data: Item | undefined,
+  type: Item | undefined,
+  shape: Item | undefined,
+  fortran: boolean,
+): Item {
+  if (!(type instanceof PendingType) || !isShape(shape)) throw malformed();
+  if (Array.isArray(data)) return shape.length === 0 && data.length === 1 ? data[0] : data;
+  return numpyTensor(asBytes(data), type.type, shape, fortran) ?? undescribed(type);
+}
+
+/** A tensor over an array's bytes; undefined when its elements are no numbers. */
+function numpyTensor(
+  bytes: Uint8Array<ArrayBuffer>,
+  type: NumpyType,
+  shape: readonly number[],
+  fortran: boolean,
+): Tensor | undefined {
+  if (!type.dtype) return undefined;
+  return makeTensor(
+    { dtype: type.dtype, shape, order: type.order, ...(fortran && { strides: columnMajorStrides(shape) }) },
+    {
+      what: 'A NumPy array',
+      bytes: bytes.length,
+      read: (offset, length) => bytes.subarray(offset, offset + length),
+    },
+  );
+}
+
+/** Text for an array whose elements are text, dates or structures. */
+function undescribed(type: PendingType): Item {
+  return `<NumPy array of ${type.type.code.slice(0, 20)}>`;
+}
+
+function scalar(type: Item | undefined, raw: Item | undefined): Item {
+  if (!(type instanceof PendingType)) throw malformed();
+  const { dtype, order, code } = type.type;
+  if (code.startsWith('O')) return raw ?? null;
+  const bytes = asBytes(raw);
+  if (code.startsWith('S')) return Buffer.from(bytes).toString('latin1');
+  if (code.startsWith('U')) return utf32(bytes, order);
+  if (!dtype) return undescribed(type);
+  if (bytes.length !== itemSize[dtype]) throw malformed();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  switch (dtype) {
+    case 'float64':
+      return view.getFloat64(0, order === 'little');
+    case 'int64':
+      return exact(view.getBigInt64(0, order === 'little'));
+    case 'uint64':
+      return exact(view.getBigUint64(0, order === 'little'));
+    case 'bool':
+      return bytes[0] !== 0;
+    case 'complex64':
+    case 'complex128':
+      return [...toFloat32(dtype, bytes, order)];
+    default:
+      return toFloat32(dtype, bytes, order)[0];
+  }
+}
+
+function exact(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** NumPy's text: four bytes a character, padded with zeros. */
+function utf32(bytes: Uint8Array, order: ByteOrder): string {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let text = '';
+  for (let i = 0; i + 4 <= bytes.length; i += 4) {
+    const code = view.getUint32(i, order === 'little');
+    if (code === 0) break;
+    text += code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
+  }
+  return text;
+}
+
+function isShape(item: Item | undefined): item is number[] {
+  return Array.isArray(item) && item.every(isSize);
+}
+
+function malformed(): CheckpointError {
+  return new CheckpointError(
+    'The pickle inside the file holds a malformed NumPy array; save the checkpoint again.',
+  );
+}
