@@ -56,12 +56,15 @@ export interface TracedLayer {
   readonly outputs: number;
   /** Graph value that holds the neurons' activations: `[inputs, P]` (linear) or `[1, inputs, h, w]`. */
   readonly input: string;
+  /** Imaginary part of `input`, for layers whose input is complex. */
+  readonly inputImaginary?: string;
   /** Graph value of the affine result before the activation: `[outputs, P]` or `[1, outputs, h, w]`. */
   readonly preActivation: string;
   /** Row-major `[outputs, inputs]`, or `[outputs, inputs, k, k]`. For complex layers the real part. */
   readonly weight: Float32Array;
   readonly weightImaginary?: Float32Array;
   readonly bias: Float32Array | null;
+  readonly biasImaginary?: Float32Array;
   /** What follows this layer inside the network. */
   readonly activation: Activation;
   /** The activation as a scalar function of the affine result, when it is one (σ of tracing.md §1). */
@@ -128,11 +131,22 @@ export interface Inr {
   readonly hyperParameters: Readonly<Record<string, unknown>>;
 }
 
+/** A setting's value as found outside the file and its configurations. */
+export interface Evidence {
+  readonly name: string;
+  readonly value: string | number | boolean;
+  readonly source: Extract<AssumptionSource, 'training code' | 'target' | 'inferred'>;
+  readonly confidence: number;
+  readonly detail?: string;
+}
+
 /** What the person or the surroundings say about a file. */
 export interface RecognitionContext {
   readonly sidecars: readonly Sidecar[];
   /** `--set` names and values, `coords`, `size`; the strongest source. */
   readonly corrections: ReadonlyMap<string, string>;
+  /** From scoring against a picture (`hypotheses.ts`) or from the training code. */
+  readonly evidence?: readonly Evidence[];
 }
 
 /** What was found when no family fits; enough for the page and the message. */

@@ -1,0 +1,25 @@
+import type { Family } from '../family';
+import { coordinateMlps } from './coordinate-mlps';
+import { finer } from './finer';
+import { fourier } from './fourier';
+import { gaussian } from './gaussian';
+import { mfn } from './mfn';
+import { mlp } from './mlp';
+import { posenc } from './posenc';
+import { sirens } from './siren';
+import { wires } from './wire';
+import { xinc } from './xinc';
+
+/** Every family that is tried, in no particular order. */
+export const families: readonly Family[] = [
+  ...xinc,
+  ...sirens,
+  ...posenc,
+  ...wires,
+  ...mfn,
+  coordinateMlps,
+  fourier,
+  finer,
+  gaussian,
+  mlp,
+];

@@ -1,0 +1,86 @@
+import { GraphBuilder } from '../graph/build';
+import type { Act } from './activations';
+import type { Settings } from './assumptions';
+import type { Network } from './family';
+import type { Affine } from './layers';
+import { picture, type PictureDefaults } from './picture';
+import type { LayerSummary, TracedLayer } from './types';
+
+/** What comes between the coordinates and the first affine layer. */
+export interface Encoding {
+  /** `none`, or e.g. `Fourier features, 104 frequencies`. */
+  readonly label: string;
+  /** Number of coordinates it takes. */
+  readonly dims: number;
+  /** `[dims, P]` → `[first layer's inputs, P]`. */
+  apply(graph: GraphBuilder, coordinates: string): string;
+}
+
+export const noEncoding = (dims: number): Encoding => ({ label: 'none', dims, apply: (_, x) => x });
+
+export interface MlpPlan {
+  readonly layers: readonly Affine[];
+  /** One for each layer. */
+  readonly acts: readonly Act[];
+  readonly encoding: Encoding;
+  readonly picture: PictureDefaults;
+}
+
+/** Elements of weights and biases; a complex one counts once. */
+export const numberOfParameters = (layers: readonly Affine[]) =>
+  layers.reduce((sum, layer) => sum + layer.outputs * (layer.inputs + (layer.hasBias ? 1 : 0)), 0);
+
+/** A coordinate MLP: coordinates → encoding → affine layers, each with its activation → channels. */
+export function buildMlp(plan: MlpPlan, settings: Settings): Network {
+  const { layers, acts, encoding } = plan;
+  const channels = layers[layers.length - 1].outputs;
+  const { signal, domain, outputRange, coordinates } = picture(
+    settings,
+    encoding.dims,
+    channels,
+    plan.picture,
+  );
+
+  const graph = new GraphBuilder();
+  let value = encoding.apply(graph, coordinates(graph));
+  const traced: TracedLayer[] = [];
+  layers.forEach((layer, i) => {
+    const [weight, bias, act] = [layer.weight(), layer.bias(), acts[i]];
+    const preActivation = graph.linear(value, weight, bias, layer.outputs, layer.inputs);
+    traced.push({
+      name: layer.name,
+      kind: 'linear',
+      inputs: layer.inputs,
+      outputs: layer.outputs,
+      input: value,
+      preActivation,
+      weight,
+      bias,
+      activation: act.kind,
+      ...(act.scalar && { activate: act.scalar }),
+      last: i === layers.length - 1,
+    });
+    value = act.apply(graph, preActivation);
+  });
+  return {
+    parameters: numberOfParameters(layers),
+    signal,
+    domain,
+    encoding: encoding.label,
+    activation: acts[0].kind,
+    graph: graph.build(value),
+    outputRange,
+    summary: traced.map(summaryOf),
+    layers: traced,
+  };
+}
+
+/** A traced layer as `inspect` lists it. */
+export const summaryOf = (layer: TracedLayer): LayerSummary => ({
+  name: layer.name,
+  kind: layer.kind,
+  inputs: layer.inputs,
+  outputs: layer.outputs,
+  neurons: layer.kind === 'linear' ? layer.inputs : layer.inputs * layer.outputs,
+  activation: layer.activation,
+});

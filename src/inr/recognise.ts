@@ -1,0 +1,168 @@
+import type { Checkpoint, Tensor } from '../checkpoint/types';
+import { hyperParameters, stateDicts } from '../checkpoint/values';
+import { Settings } from './assumptions';
+import { comparable, Configuration } from './configuration';
+import { families } from './families';
+import { isMatch, type Candidate, type Family, type Match, type Near } from './family';
+import { affineLayers, commonPrefix, pathOf } from './layers';
+import { activation, type HiddenActivation } from './settings';
+import type { NotRecognised, Recognise, RecognitionContext } from './types';
+
+/** Matches below this are coincidences. */
+const LEAST_SCORE = 0.35;
+
+/** Parts of a checkpoint beside the network: losses, averaged copies, metrics. */
+const BESIDE = /^(ema|loss|losses|lpips|vgg|perceptual|criterion|metrics?|discriminator|teacher|psnr|ssim)/i;
+
+const elements = (tensors: Iterable<Tensor>) => {
+  let sum = 0;
+  for (const tensor of tensors) sum += tensor.size;
+  return sum;
+};
+
+/** Modules that hold most of a state dict, or all of it but losses and copies; outermost first. */
+function* mainModules(tensors: ReadonlyMap<string, Tensor>): Generator<ReadonlyMap<string, Tensor>> {
+  const depth = commonPrefix([...tensors.keys()].map(pathOf)).length;
+  const modules = new Map<string, Map<string, Tensor>>();
+  for (const [name, tensor] of tensors) {
+    const path = pathOf(name);
+    if (path.length < depth + 2) continue;
+    const module = modules.get(path[depth]) ?? new Map<string, Tensor>();
+    modules.set(path[depth], module.set(name, tensor));
+  }
+  if (modules.size < 2) return;
+  const total = elements(
+    [...tensors].filter(([name]) => !BESIDE.test(pathOf(name)[depth] ?? '')).map(([, tensor]) => tensor),
+  );
+  for (const [token, module] of modules) {
+    if (BESIDE.test(token) || 2 * elements(module.values()) < total) continue;
+    yield module;
+    yield* mainModules(module);
+  }
+}
+
+/** What the person or a configuration says about the activation, which settles the family of many layouts. */
+function statedActivation(
+  configuration: Configuration,
+  context: RecognitionContext,
+): HiddenActivation | undefined {
+  for (const [name, text] of context.corrections) {
+    if (comparable(name) === comparable(activation.name)) return activation.read(text);
+  }
+  const found = configuration.find([activation.name, ...activation.aliases], (value) =>
+    activation.read(value),
+  );
+  const evidence = context.evidence?.find(({ name }) => name === activation.name);
+  return found?.value ?? (evidence && activation.read(evidence.value));
+}
+
+interface Claim {
+  readonly family: Family;
+  readonly candidate: Candidate;
+  readonly match: Match;
+}
+
+/**
+ * Finds the network in a checkpoint, settles what the tensors do not say, and builds it.
+ * Synchronous and cheap: reads the weights once, runs nothing.
+ * @throws UsageError when a correction has no meaning for the network found
+ * @throws CheckpointError when the file no longer holds a tensor's bytes
+ */
+export const recognise: Recognise = (checkpoint, context) => {
+  const parameters = hyperParameters(checkpoint);
+  const configuration = new Configuration([
+    { source: 'hyper-parameters', label: 'hyper-parameters', values: parameters },
+    ...context.sidecars.map(({ path, values }) => ({ source: 'sidecar file', label: path, values }) as const),
+  ]);
+  const stated = statedActivation(configuration, context);
+  const dictionaries = stateDicts(checkpoint).map(({ tensors }) => tensors);
+
+  let best: Claim | undefined;
+  let nearest: { readonly family: Family; readonly near: Near } | undefined;
+  const consider = (tensors: ReadonlyMap<string, Tensor>, weight: number) => {
+    const layers = affineLayers(tensors);
+    const used = new Set(layers.flatMap((layer) => layer.keys));
+    const candidate: Candidate = {
+      checkpoint,
+      tensors,
+      layers,
+      others: new Map([...tensors].filter(([name]) => !used.has(name))),
+      configuration,
+      activation: stated,
+    };
+    for (const family of families) {
+      const result = family.match(candidate);
+      if (isMatch(result)) {
+        const match = { ...result, score: result.score * weight };
+        if (match.score >= LEAST_SCORE && match.score > (best?.match.score ?? 0)) {
+          best = { family, candidate, match };
+        }
+      } else if (result && result.likeness > (nearest?.near.likeness ?? 0)) {
+        nearest = { family, near: result };
+      }
+    }
+  };
+  for (const tensors of dictionaries) {
+    consider(tensors, 1);
+    for (const module of mainModules(tensors)) consider(module, 0.9);
+  }
+
+  if (!best) return notRecognised(checkpoint, dictionaries, nearest);
+  const settings = new Settings(configuration, context.corrections, context.evidence);
+  const network = best.match.build(settings);
+  settings.finish(best.family.title);
+  return {
+    recognised: true,
+    inr: {
+      family: best.family.id,
+      title: best.family.title,
+      confidence: best.match.score,
+      ...network,
+      assumptions: settings.assumptions,
+      hyperParameters: parameters,
+    },
+  };
+};
+
+const MAX_LISTED = 500;
+
+function notRecognised(
+  checkpoint: Checkpoint,
+  dictionaries: readonly ReadonlyMap<string, Tensor>[],
+  nearest: { readonly family: Family; readonly near: Near } | undefined,
+): NotRecognised {
+  const tensors = dictionaries.length ? [...dictionaries[0]] : [];
+  return {
+    recognised: false,
+    seen: tensors.length
+      ? `The file holds ${describe(new Map(tensors))}`
+      : `The file was read (${checkpoint.format}), but it holds no network weights.`,
+    ...(nearest && { closest: { title: nearest.family.title, missing: nearest.near.missing } }),
+    nextStep: tensors.length
+      ? 'If it is an implicit neural representation, export it with torch.onnx.export and open the .onnx file.'
+      : 'Save the network with torch.save(model.state_dict(), path) and open that file.',
+    tensors: tensors
+      .slice(0, MAX_LISTED)
+      .map(([name, { dtype, shape }]) => ({ name, dtype, shape: [...shape] })),
+  };
+}
+
+/** What a state dict holds, in words: counts of layers and the first one’s shape. */
+function describe(tensors: ReadonlyMap<string, Tensor>): string {
+  const weights = [...tensors].filter(([name]) => /(weight|kernel)$/.test(name));
+  const convolutions = weights.filter(([, { shape }]) => shape.length >= 3).length;
+  const linear = weights.filter(([, { shape }]) => shape.length === 2).length;
+  const parts = [
+    [convolutions, 'convolution'],
+    [linear, 'linear or embedding layer'],
+  ] as const;
+  const counted = parts
+    .filter(([count]) => count > 0)
+    .map(([count, noun]) => `${count} ${noun}${count > 1 ? 's' : ''}`);
+  const [name, first] = [...tensors][0];
+  const total = elements(tensors.values()).toLocaleString('en');
+  return (
+    `${tensors.size} tensors with ${total} elements${counted.length ? ` (${counted.join(', ')})` : ''}, ` +
+    `beginning with ${name} [${first.shape.join(', ')}], and no known kind of implicit neural representation.`
+  );
+}

@@ -1,0 +1,52 @@
+/** Real checkpoints (../shared/data) against the results that came with them. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { unzipSync } from 'fflate';
+import { describe, expect, it } from 'vitest';
+import { inrIn, largestDifference, reconstruct } from './run';
+
+const data = path.join(import.meta.dirname, '../../../../shared/data');
+const here = existsSync(data);
+
+/** The float32 array `prediction` of an NPZ file. */
+function prediction(folder: string): Float32Array {
+  const archive = unzipSync(readFileSync(path.join(data, folder, 'reference.npz')));
+  const bytes = archive['prediction.npy'];
+  const header = 10 + new DataView(bytes.buffer, bytes.byteOffset).getUint16(8, true);
+  return new Float32Array(bytes.slice(header).buffer);
+}
+
+describe.skipIf(!here)('shared checkpoints', () => {
+  it('XINC’s Fourier-feature network needs no option', async () => {
+    const inr = inrIn(path.join(data, 'xinc-ffn/best_model.ckpt'));
+    expect([inr.family, inr.parameters]).toEqual(['xinc-fourier', 32_971]);
+    expect(inr.layers.map((layer) => [layer.name, layer.inputs, layer.outputs])).toEqual([
+      ['model.net.0.linear', 208, 104],
+      ['model.net.1.linear', 104, 104],
+      ['model.net.2.linear', 104, 3],
+    ]);
+    expect(inr.assumptions.filter(({ confidence }) => confidence < 0.8)).toEqual([]);
+    expect(largestDifference(await reconstruct(inr), prediction('xinc-ffn'))).toBeLessThan(1e-4);
+  });
+
+  it('is understood from its hyper-parameters alone', async () => {
+    const inr = inrIn(path.join(data, 'xinc-ffn/best_model.ckpt'), { sidecars: [] });
+    expect(inr.assumptions.find(({ name }) => name === 'size')).toMatchObject({
+      value: '128x256',
+      source: 'hyper-parameters',
+    });
+    expect(largestDifference(await reconstruct(inr), prediction('xinc-ffn'))).toBeLessThan(1e-4);
+  });
+
+  it('COIN’s SIREN needs its size only', async () => {
+    const inr = inrIn(path.join(data, 'coin-kodim15/best_model_15.pt'), { corrections: { size: '128x192' } });
+    expect(inr.family).toBe('siren-coin');
+    expect(largestDifference(await reconstruct(inr), prediction('coin-kodim15'))).toBeLessThan(1e-4);
+  });
+
+  it('WIRE needs its size only', async () => {
+    const inr = inrIn(path.join(data, 'wire-kodim05/wire_kodim05.pth'), { corrections: { size: '128x192' } });
+    expect(inr.family).toBe('wire');
+    expect(largestDifference(await reconstruct(inr), prediction('wire-kodim05'))).toBeLessThan(1e-4);
+  });
+});
