@@ -11,8 +11,9 @@ import type { NotRecognised, Recognise, RecognitionContext } from './types';
 /** Matches below this are coincidences. */
 const LEAST_SCORE = 0.35;
 
-/** Parts of a checkpoint beside the network: losses, averaged copies, metrics. */
-const BESIDE = /^(ema|loss|losses|lpips|vgg|perceptual|criterion|metrics?|discriminator|teacher|psnr|ssim)/i;
+/** Parts of a state dict beside the network: losses, averaged copies, metrics. */
+const BESIDE =
+  /^(.*_)?(ema|averaged?|loss(es)?|loss_fn|lpips|vgg\d*|perceptual|criterion|metrics?|discriminator|teacher|psnr|ssim|n_averaged)(_.*)?$/i;
 
 const elements = (tensors: Iterable<Tensor>) => {
   let sum = 0;
@@ -20,25 +21,13 @@ const elements = (tensors: Iterable<Tensor>) => {
   return sum;
 };
 
-/** Modules that hold most of a state dict, or all of it but losses and copies; outermost first. */
+/** The one module that is left when losses and copies are taken away; outermost first. */
 function* mainModules(tensors: ReadonlyMap<string, Tensor>): Generator<ReadonlyMap<string, Tensor>> {
   const depth = commonPrefix([...tensors.keys()].map(pathOf)).length;
-  const modules = new Map<string, Map<string, Tensor>>();
-  for (const [name, tensor] of tensors) {
-    const path = pathOf(name);
-    if (path.length < depth + 2) continue;
-    const module = modules.get(path[depth]) ?? new Map<string, Tensor>();
-    modules.set(path[depth], module.set(name, tensor));
-  }
-  if (modules.size < 2) return;
-  const total = elements(
-    [...tensors].filter(([name]) => !BESIDE.test(pathOf(name)[depth] ?? '')).map(([, tensor]) => tensor),
-  );
-  for (const [token, module] of modules) {
-    if (BESIDE.test(token) || 2 * elements(module.values()) < total) continue;
-    yield module;
-    yield* mainModules(module);
-  }
+  const network = new Map([...tensors].filter(([name]) => !BESIDE.test(pathOf(name)[depth] ?? '')));
+  if (network.size === tensors.size || network.size === 0) return;
+  yield network;
+  yield* mainModules(network);
 }
 
 /** What the person or a configuration says about the activation, which settles the family of many layouts. */

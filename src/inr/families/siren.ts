@@ -89,7 +89,8 @@ const DIALECTS: readonly Dialect[] = [
     id: 'siren',
     title: 'SIREN',
     layouts: ['sequential', 'other'],
-    score: 0.5,
+    // Below what is taken, until the weights or a name speak for it.
+    score: 0.3,
     hidden: 30,
     coords: 'rc-per-side',
     range: '-1..1',
