@@ -1,6 +1,8 @@
 /** Opens any supported file. The reader is chosen by content, never by extension alone. */
 import { CheckpointError } from '../errors';
 import { findPickle, readArchive } from './pytorch/archive';
+import { readPickleFile } from './pytorch/legacy';
+import { readTar } from './pytorch/tar';
 import type { ByteSource, Checkpoint } from './types';
 import { ZipArchive } from './zip';
 
@@ -13,11 +15,11 @@ export interface Format {
 
 /** What `openCheckpoint` reads. */
 export const formats: readonly Format[] = [
-  {
-    id: 'pytorch-zip',
-    title: 'PyTorch (zip), Lightning',
-    extensions: ['.pt', '.pth', '.ckpt', '.tar', '.bin'],
-  },
+  { id: 'pytorch-zip', title: 'PyTorch, Lightning', extensions: ['.pt', '.pth', '.ckpt', '.bin', '.tar'] },
+  { id: 'pytorch-legacy', title: 'PyTorch before 1.6', extensions: ['.pt', '.pth', '.ckpt', '.bin', '.tar'] },
+  { id: 'pytorch-tar', title: 'PyTorch before 0.2', extensions: ['.pt', '.pth'] },
+  { id: 'torchscript', title: 'TorchScript (weights)', extensions: ['.pt', '.pth', '.ts'] },
+  { id: 'pickle', title: 'Pickle of arrays (also dill)', extensions: ['.pkl', '.pickle', '.npz'] },
 ];
 
 /**
@@ -30,7 +32,22 @@ export function openCheckpoint(source: ByteSource): Checkpoint {
   }
   const head = source.read(0, Math.min(source.size, 4096));
   if (startsWith(head, 'PK\x03\x04') || startsWith(head, 'PK\x05\x06')) return openZip(source);
-  throw unsupported(source, head);
+  if (head[0] === 0x80 && head[1] <= 5) return readPickleFile(source);
+  if (startsWith(head.subarray(257), 'ustar')) return readTar(source);
+  return tryUnmarked(source) ?? refuse(source, head);
+}
+
+/** Pickles of protocols 0 and 1 have no signature, but they begin and end in few ways. */
+function tryUnmarked(source: ByteSource): Checkpoint | undefined {
+  const first = String.fromCharCode(source.read(0, 1)[0]);
+  const last = String.fromCharCode(source.read(source.size - 1, 1)[0]);
+  if (!'(]})cilp'.includes(first) || last !== '.') return undefined;
+  try {
+    return readPickleFile(source);
+  } catch (error) {
+    if (error instanceof CheckpointError) return undefined;
+    throw error;
+  }
 }
 
 function openZip(source: ByteSource): Checkpoint {
@@ -43,10 +60,11 @@ function openZip(source: ByteSource): Checkpoint {
 }
 
 /** One sentence for what a file is that no reader takes. */
-function unsupported(source: ByteSource, head: Uint8Array): CheckpointError {
-  const { name } = source;
+function refuse(source: ByteSource, head: Uint8Array): never {
   const text = Buffer.from(head).toString('latin1').trimStart();
-  const say = (what: string) => new CheckpointError(`${name} ${what}.`);
+  const say = (what: string): never => {
+    throw new CheckpointError(`${source.name} ${what}.`);
+  };
   if (text.startsWith('version https://git-lfs')) {
     return say('is a Git LFS pointer, not the file itself; run “git lfs pull” to fetch it');
   }

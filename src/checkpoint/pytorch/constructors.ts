@@ -6,6 +6,8 @@ import { numpyConstructors } from './numpy';
 const dictionary: Construct = (args) => fill(new Map(), args);
 const namespace: Construct = (args) => fill(new Namespace(), args);
 const list: Construct = ([items]) => (Array.isArray(items) ? [...items] : []);
+/** Mappings of Haiku and Flax are made from a dictionary. */
+const mapping: Construct = ([source]) => (source instanceof Map ? source : undefined);
 /** An object whose content is one of its attributes. */
 const wrapper: Construct = () => new Wrapper();
 const path: Construct = (args) =>
@@ -53,6 +55,10 @@ const plain = new Map<string, Construct>([
   ['ml_collections.config_dict.config_dict ConfigDict', wrapper],
   ['ml_collections.config_dict.config_dict FrozenConfigDict', wrapper],
   ['ml_collections.config_dict.config_dict FieldReference', wrapper],
+  ['haiku._src.data_structures FlatMap', mapping],
+  ['haiku._src.data_structures FlatMapping', mapping],
+  ['haiku._src.data_structures frozendict', mapping],
+  ['flax.core.frozen_dict FrozenDict', mapping],
   ['pathlib Path', path],
   ['pathlib PosixPath', path],
   ['pathlib WindowsPath', path],

@@ -41,6 +41,9 @@ export function numpyType(descriptor: string): NumpyType {
 export const numpyConstructors: ReadonlyMap<string, Construct> = new Map<string, Construct>([
   ['numpy dtype', ([code]) => new PendingType(typeof code === 'string' ? code : '')],
   ['numpy ndarray', () => new PendingArray()],
+  // JAX wraps an array's own way of being made: (function, arguments, state, more).
+  ['jax._src.array _reconstruct_array', ([, , state]) => filled(state)],
+  ['jax._src.device_array reconstruct_device_array', ([, , state]) => filled(state)],
   // NumPy 2 renamed its inner package.
   ...['numpy.core', 'numpy._core'].flatMap((core): [string, Construct][] => [
     [`${core}.multiarray _reconstruct`, () => new PendingArray()],
@@ -82,6 +85,12 @@ class PendingArray extends Pending {
   override value(): Item {
     return this.content ?? null;
   }
+}
+
+function filled(state: Item | undefined): Item {
+  const pending = new PendingArray();
+  pending.build(state ?? null);
+  return pending;
 }
 
 /** A tensor; an array of objects becomes a flat list, or the object itself when it has no dimensions. */

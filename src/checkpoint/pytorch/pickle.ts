@@ -93,10 +93,23 @@ export function unpickle(
   opaque: Set<string>,
   start = 0,
 ): Unpickled {
-  const machine = new Machine(bytes, constructors, opaque, start);
-  const root = machine.run();
-  return { value: settle(root), end: machine.at };
+  const { item, end } = unpickleItem(bytes, constructors, opaque, start);
+  return { value: settle(item), end };
 }
+
+/** As `unpickle`, but what is pending stays so. */
+export function unpickleItem(
+  bytes: Uint8Array<ArrayBuffer>,
+  constructors: Constructors,
+  opaque: Set<string>,
+  start: number,
+): { item: Item; end: number } {
+  const machine = new Machine(bytes, constructors, opaque, start);
+  return { item: machine.run(), end: machine.at };
+}
+
+/** A pickle that goes on behind the bytes at hand. */
+export class PickleEndError extends CheckpointError {}
 
 class Machine {
   private readonly view: DataView;
@@ -119,13 +132,20 @@ class Machine {
   run(): Item {
     for (let count = 0; count < maxOpcodes; count++) {
       const code = this.byte();
-      if (code === 0x2e /* STOP */) return this.pop();
+      if (code === 0x2e /* STOP */) return this.result();
       this.step(code);
       if (this.stack.length > maxStack) this.fail(`its stack grows beyond ${maxStack} values`);
       if (this.memo.size > maxMemo) this.fail(`it remembers more than ${maxMemo} values`);
       if (this.objects > maxObjects) this.fail(`it makes more than ${maxObjects} objects`);
     }
     return this.fail(`it has more than ${maxOpcodes} instructions`);
+  }
+
+  /** Writers leave one value. More of them mean a file that was cut where a byte looks like STOP. */
+  private result(): Item {
+    const item = this.pop();
+    if (this.stack.length > 0 || this.marks.length > 0) this.fail('it stops before it is complete');
+    return item;
   }
 
   private step(code: number): void {
@@ -295,7 +315,7 @@ class Machine {
         return;
       }
       case 0x95: // FRAME
-        if (this.uint64() > this.bytes.length - this.at) this.fail('it ends early');
+        if (this.uint64() > this.bytes.length - this.at) this.endsEarly();
         return;
       case 0x97: // NEXT_BUFFER
       case 0x98: // READONLY_BUFFER
@@ -456,7 +476,7 @@ class Machine {
 
   /** Position of the next `length` bytes, which are consumed. */
   private take(length: number): number {
-    if (length > this.bytes.length - this.at) this.fail('it ends early');
+    if (length > this.bytes.length - this.at) this.endsEarly();
     const start = this.at;
     this.at += length;
     return start;
@@ -472,7 +492,7 @@ class Machine {
 
   private uint64(): number {
     const length = this.view.getBigUint64(this.take(8), true);
-    if (length > BigInt(this.bytes.length)) this.fail('it ends early');
+    if (length > BigInt(this.bytes.length)) this.endsEarly();
     return Number(length);
   }
 
@@ -491,7 +511,7 @@ class Machine {
   /** Text up to a newline, which is consumed. */
   private line(encoding: 'utf8' | 'latin1' = 'utf8'): string {
     const end = this.bytes.indexOf(0x0a, this.at);
-    if (end < 0) return this.fail('it ends early');
+    if (end < 0) return this.endsEarly();
     if (end - this.at > maxLineBytes) return this.fail(`it has a line of more than ${maxLineBytes} bytes`);
     const text = this.text(end - this.at, encoding);
     this.at = end + 1;
@@ -535,10 +555,16 @@ class Machine {
       );
   }
 
+  private endsEarly(): never {
+    throw new PickleEndError(this.message('it ends early'));
+  }
+
   private fail(what: string): never {
-    throw new CheckpointError(
-      `The pickle inside the file is damaged or hostile: ${what} (byte ${this.at}); save the checkpoint again.`,
-    );
+    throw new CheckpointError(this.message(what));
+  }
+
+  private message(what: string): string {
+    return `The pickle inside the file is damaged or hostile: ${what} (byte ${this.at}); save the checkpoint again.`;
   }
 }
 

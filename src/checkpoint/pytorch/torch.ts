@@ -4,7 +4,7 @@ import { itemSize, type ByteOrder } from '../elements';
 import { isSize, makeTensor, type Storage } from '../tensor';
 import { Opaque, type DType, type Tensor } from '../types';
 import { plainConstructors } from './constructors';
-import { Global, Pending, type Construct, type Constructors, type Item } from './pickle';
+import { asBytes, Global, Pending, type Construct, type Constructors, type Item } from './pickle';
 
 const maxTensors = 200_000;
 
@@ -53,14 +53,24 @@ const torchDTypes = new Map<string, DType>([
   ['bool', 'bool'],
 ]);
 
+/** Bytes an element of storages whose tensors are not read, so that what follows them is found. */
+const otherWidths = new Map<string, number>([
+  ['QInt8Storage', 1],
+  ['QUInt8Storage', 1],
+  ['QUInt4x2Storage', 1],
+  ['QUInt2x4Storage', 1],
+  ['QInt32Storage', 4],
+]);
+
 /** A storage that a persistent id named. `dtype` is undefined for untyped and unsupported ones. */
 class StorageReference extends Pending {
   constructor(
+    readonly owner: TorchConstructors,
     readonly className: string,
     readonly key: string,
     readonly dtype: DType | undefined,
-    /** Bytes that the pickle says it holds; undefined when the element type is unknown. */
-    readonly bytes: number | undefined,
+    /** Bytes that the pickle says it holds; NaN when the element type is unknown. */
+    readonly bytes: number,
     /** Elements by which a view into an older storage is shifted. */
     readonly shift: number,
   ) {
@@ -77,13 +87,21 @@ class StorageReference extends Pending {
  * Call `checkStorages` when the pickle is read.
  */
 export class TorchConstructors implements Constructors {
-  /** Bytes needed of each storage. */
+  /** Bytes of each storage, as the pickle says; NaN where the element type is unknown. */
+  readonly declared = new Map<string, number>();
+  /** Storages that tensors read. */
   private readonly needed = new Map<string, number>();
   /** Views of one storage are one tensor: tied weights are read once. */
   private readonly tensors = new Map<string, Tensor>();
   private readonly rebuild: ReadonlyMap<string, Construct>;
 
-  constructor(private readonly file: StorageFile) {
+  /**
+   * @param loadStorage opens the complete file that a storage becomes inside a plain pickle.
+   */
+  constructor(
+    private readonly file: StorageFile,
+    loadStorage?: (bytes: Uint8Array<ArrayBuffer>) => Item,
+  ) {
     const tensor: Construct = (args) => this.tensor(args);
     const first: Construct = ([data]) => data;
     this.rebuild = new Map<string, Construct>([
@@ -97,6 +115,14 @@ export class TorchConstructors implements Constructors {
       ['torch Size', ([sizes]) => (Array.isArray(sizes) ? [...sizes] : [])],
       ['torch device', (args) => args.filter((part) => typeof part !== 'object').join(':')],
       ['torch.serialization _get_layout', first],
+      ...(loadStorage
+        ? [
+            [
+              'torch.storage _load_from_bytes',
+              ([bytes]: readonly Item[]) => loadStorage(asBytes(bytes)),
+            ] as const,
+          ]
+        : []),
     ]);
   }
 
@@ -123,15 +149,15 @@ export class TorchConstructors implements Constructors {
     if (kind !== 'storage' || !(storage instanceof Global) || !named || !isSize(count)) {
       throw malformed('a reference that is no storage');
     }
-    const found = storageClass(storage.module, storage.name);
-    if (found === undefined) {
-      return new StorageReference(storage.name, String(key), undefined, undefined, 0);
-    }
-    const width = found === 'untyped' ? 1 : itemSize[found];
+    const { module, name } = storage;
+    const found = storageClass(module, name);
     const dtype = found === 'untyped' ? undefined : found;
+    const width = dtype ? itemSize[dtype] : found === 'untyped' ? 1 : (otherWidths.get(name) ?? NaN);
     // Legacy files: (key of the view, offset into the storage, size of the view).
     const shift = Array.isArray(view) && isSize(view[1]) ? view[1] : 0;
-    return new StorageReference(storage.name, String(key), dtype, count * width, shift);
+    const reference = new StorageReference(this, name, String(key), dtype, count * width, shift);
+    this.declared.set(reference.key, Math.max(reference.bytes, this.declared.get(reference.key) ?? 0));
+    return reference;
   }
 
   /** @throws CheckpointError when a storage that a tensor needs is missing or short. */
@@ -159,14 +185,15 @@ export class TorchConstructors implements Constructors {
       throw malformed('a malformed tensor');
     }
     const dtype = storage.dtype ?? dtypeOf(rest[0]);
-    if (!dtype || storage.bytes === undefined) return undefined;
+    if (!dtype) return undefined;
     if (rest.some(hasLazyFlag))
       throw malformed('a conjugated or negated view; call .resolve_conj() before saving it');
     const first = storage.shift + offset;
     const key = [storage.key, dtype, first, shape, strides].join(';');
-    let tensor = this.tensors.get(key);
+    const { tensors } = storage.owner;
+    let tensor = tensors.get(key);
     if (!tensor) {
-      if (this.tensors.size >= maxTensors) throw malformed(`more than ${maxTensors} tensors`);
+      if (tensors.size >= maxTensors) throw malformed(`more than ${maxTensors} tensors`);
       tensor = makeTensor(
         {
           dtype,
@@ -175,9 +202,9 @@ export class TorchConstructors implements Constructors {
           offset: first,
           order: this.file.order,
         },
-        this.storage(storage.key, storage.bytes),
+        storage.owner.storage(storage.key, storage.bytes),
       );
-      this.tensors.set(key, tensor);
+      tensors.set(key, tensor);
     }
     return tensor;
   }
@@ -195,7 +222,8 @@ export class TorchConstructors implements Constructors {
   }
 }
 
-function storageClass(module: string, name: string): DType | 'untyped' | undefined {
+/** Element type of a storage class; undefined when it is none, or not supported. */
+export function storageClass(module: string, name: string): DType | 'untyped' | undefined {
   if (!/^torch(\.cuda|\.storage)?$/.test(module)) return undefined;
   return /^_?UntypedStorage$/.test(name) ? 'untyped' : storageDTypes.get(name);
 }
