@@ -76,6 +76,17 @@ function axis(length: number, n: number, { sampling, unit }: ConventionParts): F
   return values;
 }
 
+/** Coordinates of all rows and of all columns. */
+function axes(convention: CoordinateConvention, height: number, width: number) {
+  const parts = conventionParts(convention);
+  const divisor = { longest: Math.max(height, width), height, 'per-side': undefined }[parts.scale];
+  return {
+    rowFirst: parts.order === 'rc',
+    rows: axis(height, divisor ?? height, parts),
+    columns: axis(width, divisor ?? width, parts),
+  };
+}
+
 /**
  * Writes the coordinates of pixels `start … end − 1` (row-major) into `out` as two rows, `[2, end − start]`.
  * @param out at least 2·(end − start) long
@@ -88,14 +99,9 @@ export function fillCoordinates(
   end: number,
   out: Float32Array,
 ): void {
-  const parts = conventionParts(convention);
-  const longest = Math.max(height, width);
-  const divisor = (own: number) =>
-    parts.scale === 'longest' ? longest : parts.scale === 'height' ? height : own;
-  const rows = axis(height, divisor(height), parts);
-  const columns = axis(width, divisor(width), parts);
+  const { rowFirst, rows, columns } = axes(convention, height, width);
   const n = end - start;
-  const rowAt = parts.order === 'rc' ? 0 : n;
+  const rowAt = rowFirst ? 0 : n;
   const columnAt = n - rowAt;
   let row = Math.floor(start / width);
   let column = start - row * width;
@@ -107,4 +113,22 @@ export function fillCoordinates(
       row++;
     }
   }
+}
+
+/** Coordinates of some pixels (row-major indices), `[2, pixels]`. */
+export function coordinatesAt(
+  convention: CoordinateConvention,
+  height: number,
+  width: number,
+  pixels: Uint32Array,
+): Float32Array {
+  const { rowFirst, rows, columns } = axes(convention, height, width);
+  const n = pixels.length;
+  const out = new Float32Array(2 * n);
+  pixels.forEach((pixel, i) => {
+    const row = Math.floor(pixel / width);
+    out[rowFirst ? i : n + i] = rows[row];
+    out[rowFirst ? n + i : i] = columns[pixel - row * width];
+  });
+  return out;
 }

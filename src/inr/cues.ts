@@ -25,13 +25,6 @@ export function weightOmega(layers: readonly Affine[]): number | undefined {
   return estimates.length ? estimates[estimates.length >> 1] : undefined;
 }
 
-/** Largest |W| of a layer. SIREN starts the first layer within 1/d, PyTorch within 1/√d. */
-export function largestWeight(layer: Affine): number {
-  let largest = 0;
-  for (const w of layer.weight()) largest = Math.max(largest, Math.abs(w));
-  return largest;
-}
-
 /** Which of the three groups the hidden weights belong to. */
 export type WeightScale = 'sine' | 'default' | 'unit' | 'unknown';
 

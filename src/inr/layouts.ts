@@ -1,5 +1,5 @@
 import type { Tensor } from '../checkpoint/types';
-import { largestWeight, weightScale, type WeightScale } from './cues';
+import { weightScale, type WeightScale } from './cues';
 import type { Candidate } from './family';
 import { chain, commonPrefix, nameRuns, type Affine, type NameRun } from './layers';
 
@@ -34,8 +34,6 @@ export interface CoordinateChain {
   readonly inputs: number;
   readonly channels: number;
   readonly scale: WeightScale;
-  /** Largest |W| of the first layer. */
-  readonly firstLargest: number;
 }
 
 function layoutOf(runs: readonly NameRun[], prefix: readonly string[]): Layout {
@@ -72,11 +70,20 @@ function layoutOf(runs: readonly NameRun[], prefix: readonly string[]): Layout {
 
 export const MAX_CHANNELS = 4;
 
+/** Every family asks for the same chain, and hypotheses ask again. */
+const known = new WeakMap<readonly Affine[], CoordinateChain | 'none'>();
+
 /** The candidate's layers (or the given ones) as a coordinate MLP, when they form a chain to 1–4 channels. */
 export function coordinateChain(
   candidate: Candidate,
   layers: readonly Affine[] = candidate.layers,
 ): CoordinateChain | undefined {
+  const found = known.get(layers) ?? findChain(layers) ?? 'none';
+  known.set(layers, found);
+  return found === 'none' ? undefined : found;
+}
+
+function findChain(layers: readonly Affine[]): CoordinateChain | undefined {
   const ordered = chain(layers);
   if (!ordered) return undefined;
   const [first, last] = [ordered[0], ordered.at(-1)!];
@@ -89,7 +96,6 @@ export function coordinateChain(
     inputs: first.inputs,
     channels: last.outputs,
     scale: weightScale(ordered),
-    firstLargest: largestWeight(first),
   };
 }
 

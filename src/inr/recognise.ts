@@ -1,4 +1,4 @@
-import type { Checkpoint, Tensor } from '../checkpoint/types';
+import type { Checkpoint, Plain, Tensor } from '../checkpoint/types';
 import { hyperParameters, stateDicts } from '../checkpoint/values';
 import { Settings } from './assumptions';
 import { comparable, Configuration } from './configuration';
@@ -45,10 +45,36 @@ function statedActivation(
   return found?.value ?? (evidence && activation.read(evidence.value));
 }
 
-interface Claim {
-  readonly family: Family;
-  readonly candidate: Candidate;
-  readonly match: Match;
+/** A checkpoint taken apart, without what the surroundings say. */
+interface Contents {
+  readonly hyperParameters: Readonly<Record<string, Plain>>;
+  readonly dictionaries: readonly ReadonlyMap<string, Tensor>[];
+  readonly parts: readonly Pick<Candidate, 'checkpoint' | 'tensors' | 'layers' | 'others'>[];
+}
+
+/** Hypotheses recognise one checkpoint many times. */
+const contents = new WeakMap<Checkpoint, Contents>();
+
+function contentsOf(checkpoint: Checkpoint): Contents {
+  let found = contents.get(checkpoint);
+  if (!found) {
+    const dictionaries = stateDicts(checkpoint).map(({ tensors }) => tensors);
+    const parts = dictionaries
+      .flatMap((tensors) => [tensors, ...mainModules(tensors)])
+      .map((tensors) => {
+        const layers = affineLayers(tensors);
+        const used = new Set(layers.flatMap((layer) => layer.keys));
+        return {
+          checkpoint,
+          tensors,
+          layers,
+          others: new Map([...tensors].filter(([name]) => !used.has(name))),
+        };
+      });
+    found = { hyperParameters: hyperParameters(checkpoint), dictionaries, parts };
+    contents.set(checkpoint, found);
+  }
+  return found;
 }
 
 /**
@@ -58,42 +84,25 @@ interface Claim {
  * @throws CheckpointError when the file no longer holds a tensor's bytes
  */
 export const recognise: Recognise = (checkpoint, context) => {
-  const parameters = hyperParameters(checkpoint);
+  const { hyperParameters: parameters, dictionaries, parts } = contentsOf(checkpoint);
   const configuration = new Configuration([
     { source: 'hyper-parameters', label: 'hyper-parameters', values: parameters },
     ...context.sidecars.map(({ path, values }) => ({ source: 'sidecar file', label: path, values }) as const),
   ]);
   const stated = statedActivation(configuration, context);
-  const dictionaries = stateDicts(checkpoint).map(({ tensors }) => tensors);
 
-  let best: Claim | undefined;
+  let best: { readonly family: Family; readonly match: Match } | undefined;
   let nearest: { readonly family: Family; readonly near: Near } | undefined;
-  const consider = (tensors: ReadonlyMap<string, Tensor>, weight: number) => {
-    const layers = affineLayers(tensors);
-    const used = new Set(layers.flatMap((layer) => layer.keys));
-    const candidate: Candidate = {
-      checkpoint,
-      tensors,
-      layers,
-      others: new Map([...tensors].filter(([name]) => !used.has(name))),
-      configuration,
-      activation: stated,
-    };
+  for (const part of parts) {
+    const candidate: Candidate = { ...part, configuration, activation: stated };
     for (const family of families) {
-      const result = family.match(candidate);
-      if (isMatch(result)) {
-        const match = { ...result, score: result.score * weight };
-        if (match.score >= LEAST_SCORE && match.score > (best?.match.score ?? 0)) {
-          best = { family, candidate, match };
-        }
-      } else if (result && result.likeness > (nearest?.near.likeness ?? 0)) {
-        nearest = { family, near: result };
+      const match = family.match(candidate);
+      if (isMatch(match)) {
+        if (match.score >= LEAST_SCORE && match.score > (best?.match.score ?? 0)) best = { family, match };
+      } else if (match && match.likeness > (nearest?.near.likeness ?? 0)) {
+        nearest = { family, near: match };
       }
     }
-  };
-  for (const tensors of dictionaries) {
-    consider(tensors, 1);
-    for (const module of mainModules(tensors)) consider(module, 0.9);
   }
 
   if (!best) return notRecognised(checkpoint, dictionaries, nearest);

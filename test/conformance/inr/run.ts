@@ -1,4 +1,8 @@
 /** Runs recognised networks in full, for comparison with PyTorch's own output. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { decode } from 'fast-png';
+import { unzipSync } from 'fflate';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import { findSidecars } from '../../../src/checkpoint/sidecar';
@@ -6,6 +10,8 @@ import { fileSource } from '../../../src/checkpoint/source';
 import type { Sidecar } from '../../../src/checkpoint/types';
 import { toOnnx } from '../../../src/graph/onnx';
 import { fillCoordinates } from '../../../src/inr/coordinates';
+import type { Evaluate } from '../../../src/inr/hypotheses';
+import type { Target } from '../../../src/inr/inside';
 import { recognise } from '../../../src/inr/recognise';
 import type { Evidence, Inr, Recognition } from '../../../src/inr/types';
 
@@ -70,4 +76,31 @@ export function largestDifference(a: Float32Array, b: Float32Array): number {
     if (!(difference <= largest)) largest = difference;
   }
   return largest;
+}
+
+/** Runs a network once, as the worker would. */
+export const evaluate: Evaluate = async (inr, feed) => {
+  const session = await InferenceSession.create(toOnnx(inr.graph));
+  const [{ name }] = inr.graph.inputs;
+  const results = await session.run({ [name]: new Tensor('float32', feed.data, feed.shape) });
+  await session.release();
+  const output = results[inr.graph.output];
+  return { shape: [...output.dims], data: output.data as Float32Array };
+};
+
+/** A PNG as a target. */
+export function targetFrom(file: string): Target {
+  const { data, width, height, channels, depth } = decode(readFileSync(file));
+  const white = 2 ** depth - 1;
+  return { width, height, channels, data: Float32Array.from(data, (value) => value / white) };
+}
+
+const data = path.join(import.meta.dirname, '../../../../shared/data');
+
+/** The float32 array `prediction` of an NPZ file. */
+export function prediction(folder: string): Float32Array {
+  const archive = unzipSync(readFileSync(path.join(data, folder, 'reference.npz')));
+  const bytes = archive['prediction.npy'];
+  const header = 10 + new DataView(bytes.buffer, bytes.byteOffset).getUint16(8, true);
+  return new Float32Array(bytes.slice(header).buffer);
 }

@@ -1,20 +1,11 @@
 /** Real checkpoints (../shared/data) against the results that came with them. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { unzipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import { inrIn, largestDifference, reconstruct } from './run';
+import { inrIn, largestDifference, prediction, reconstruct } from './run';
 
 const data = path.join(import.meta.dirname, '../../../../shared/data');
 const here = existsSync(data);
-
-/** The float32 array `prediction` of an NPZ file. */
-function prediction(folder: string): Float32Array {
-  const archive = unzipSync(readFileSync(path.join(data, folder, 'reference.npz')));
-  const bytes = archive['prediction.npy'];
-  const header = 10 + new DataView(bytes.buffer, bytes.byteOffset).getUint16(8, true);
-  return new Float32Array(bytes.slice(header).buffer);
-}
 
 describe.skipIf(!here)('shared checkpoints', () => {
   it('XINC’s Fourier-feature network needs no option', async () => {
