@@ -1,0 +1,282 @@
+/** The command line. Its options, output and exit codes are a contract (docs/command-line.md). */
+import path from 'node:path';
+import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import {
+  CancelledError,
+  NotRecognisedError,
+  UsageError,
+  UserError,
+  type CancelToken,
+} from '../errors';
+import { formats } from '../checkpoint/open';
+import type { RegionFeature } from '../tracing/types';
+import type {
+  CallName,
+  EventOf,
+  Inspection,
+  NotAnInr,
+  Params,
+  Result,
+  TraceResult,
+} from '../worker/protocol';
+import { Service } from '../worker/service';
+import { inspectionText, traceJson, traceText } from './output';
+
+const USAGE = `Usage: neural-canvas COMMAND FILE [options]
+  inspect FILE    what the checkpoint holds and what was assumed
+  trace FILE      contribution maps and statistics of every neuron
+  cluster FILE    groups of neurons that paint alike
+  formats         file formats that can be read
+
+  --json                   one JSON document on stdout
+  --config FILE            configuration (YAML, JSON) the network was trained with
+  --set key=value          corrects an assumption; may be repeated
+  --size HxW, --coords NAME  short for --set size=…, --set coords=…
+  --target IMAGE           PNG to compare the reconstruction with
+  --layers a,b             trace these layers only
+  --maps FILE.npz          writes the maps, readable by numpy
+  --reconstruction FILE    writes the picture: .png, or .npy (float32, unclamped)
+  --clusters K             number of clusters (default: suggested)
+  --features edge|color|space  what neurons are compared by (default: edge)
+  --seed N                 seed of the clustering (default: 0)
+`;
+
+const shared = {
+  json: { type: 'boolean' },
+  config: { type: 'string' },
+  set: { type: 'string', multiple: true },
+  size: { type: 'string' },
+  coords: { type: 'string' },
+} as const satisfies ParseArgsOptionsConfig;
+
+const tracing = {
+  ...shared,
+  target: { type: 'string' },
+  layers: { type: 'string' },
+  method: { type: 'string' },
+  maps: { type: 'string' },
+  reconstruction: { type: 'string' },
+} as const satisfies ParseArgsOptionsConfig;
+
+const clustering = {
+  ...tracing,
+  clusters: { type: 'string' },
+  features: { type: 'string' },
+  seed: { type: 'string' },
+} as const satisfies ParseArgsOptionsConfig;
+
+/** Bytes the activations may take; the extension has a setting for it. */
+const MEMORY_BUDGET = 2 ** 30;
+
+function parse<T extends ParseArgsOptionsConfig>(args: string[], options: T) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message} Run neural-canvas --help for the options.`);
+  }
+}
+
+function onlyFile(positionals: readonly string[]): string {
+  if (positionals.length !== 1) throw new UsageError(`Give one checkpoint file, not ${positionals.length}.`);
+  return path.resolve(positionals[0]);
+}
+
+function corrections(values: { set?: string[]; size?: string; coords?: string }): Record<string, string> {
+  const given: [string, string][] = (values.set ?? []).map((pair) => {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new UsageError(`--set takes key=value, not ${JSON.stringify(pair)}.`);
+    return [pair.slice(0, at), pair.slice(at + 1)];
+  });
+  if (values.size !== undefined) given.push(['size', values.size]);
+  if (values.coords !== undefined) given.push(['coords', values.coords]);
+  return Object.fromEntries(given);
+}
+
+function wholeNumber(name: string, text: string | undefined, least: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least) {
+    throw new UsageError(`--${name} takes a whole number of at least ${least}, not ${JSON.stringify(text)}.`);
+  }
+  return value;
+}
+
+class Run {
+  private readonly service = new Service();
+  private cancelled = false;
+  private readonly cancel: CancelToken;
+
+  constructor() {
+    // `this` inside the literal would be the token itself.
+    const isCancelled = () => this.cancelled;
+    this.cancel = {
+      get cancelled() {
+        return isCancelled();
+      },
+      throwIfCancelled() {
+        if (isCancelled()) throw new CancelledError();
+      },
+    };
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (this.cancelled = true));
+  }
+
+  call<K extends CallName>(call: K, params: Params<K>, emit: (event: EventOf<K>) => void = () => {}) {
+    return this.service.call(call, params, emit, this.cancel);
+  }
+}
+
+function recognised<T extends object>(result: T | { readonly notAnInr: NotAnInr }): T {
+  if ('notAnInr' in result) throw new NotRecognisedError(result.notAnInr.message);
+  return result;
+}
+
+const print = (text: string) => process.stdout.write(`${text}\n`);
+const printJson = (value: unknown) => print(JSON.stringify(value, null, 2));
+
+async function inspect(args: string[]): Promise<void> {
+  const { values, positionals } = parse(args, shared);
+  const file = onlyFile(positionals);
+  const result = await new Run().call('inspect', {
+    file,
+    corrections: corrections(values),
+    ...(values.config !== undefined && { config: path.resolve(values.config) }),
+  });
+  const inspection: Inspection = recognised(result);
+  if (values.json) printJson(inspection);
+  else print(inspectionText(inspection));
+}
+
+async function traceWith(
+  run: Run,
+  values: ReturnType<typeof parse<typeof tracing>>['values'],
+  positionals: readonly string[],
+): Promise<TraceResult> {
+  const file = onlyFile(positionals);
+  if (values.method !== undefined && values.method !== 'xinc') {
+    throw new UsageError(`--method ${values.method} is not available; use xinc.`);
+  }
+  const result: Result<'trace'> = await run.call(
+    'trace',
+    {
+      trace: 'cli',
+      options: {
+        file,
+        corrections: corrections(values),
+        method: 'xinc',
+        memoryBudget: MEMORY_BUDGET,
+        ...(values.config !== undefined && { config: path.resolve(values.config) }),
+        ...(values.target !== undefined && { target: path.resolve(values.target) }),
+        ...(values.layers !== undefined && { layers: values.layers.split(',') }),
+      },
+    },
+    (event) => {
+      if (event.type === 'phase') progress(`${event.detail} ${Math.round(event.fraction * 100)} %`);
+    },
+  );
+  const traced = recognised(result);
+  if (values.maps !== undefined || values.reconstruction !== undefined) {
+    progress('Writing');
+    await run.call('export', {
+      trace: 'cli',
+      ...(values.maps !== undefined && { maps: path.resolve(values.maps) }),
+      ...(values.reconstruction !== undefined && { reconstruction: path.resolve(values.reconstruction) }),
+    });
+  }
+  return traced;
+}
+
+/** One line that rewrites itself, on a terminal only. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+async function trace(args: string[]): Promise<void> {
+  const { values, positionals } = parse(args, tracing);
+  const result = await traceWith(new Run(), values, positionals);
+  progress('');
+  if (values.json) printJson(traceJson(result));
+  else print(traceText(result));
+}
+
+async function cluster(args: string[]): Promise<void> {
+  const { values, positionals } = parse(args, clustering);
+  const features = (values.features ?? 'edge') as RegionFeature;
+  if (!['edge', 'color', 'space'].includes(features)) {
+    throw new UsageError(`--features takes edge, color or space, not ${JSON.stringify(values.features)}.`);
+  }
+  const clusters = wholeNumber('clusters', values.clusters, 1);
+  const seed = wholeNumber('seed', values.seed, 0) ?? 0;
+  const run = new Run();
+  const traced = await traceWith(run, values, positionals);
+  const layers = traced.layers.map((_, index) => index);
+  const clustering_ = await run.call('cluster', {
+    trace: 'cli',
+    options: { features, seed, layers, ...(clusters !== undefined && { clusters }) },
+  });
+  progress('');
+  const name = (layer: number) => traced.layers[layer].name;
+  const { points, summaries, ...whole } = clustering_;
+  const named = {
+    ...whole,
+    points: points.map(({ layer, ...point }) => ({ layer: name(layer), ...point })),
+    summaries: summaries.map(({ size, nearest, layerMix }) => ({
+      size,
+      nearest: nearest.map(({ layer, neuron }) => ({ layer: name(layer), neuron })),
+      layerMix: layerMix.map(({ layer, count }) => ({ layer: name(layer), count })),
+    })),
+  };
+  if (values.json) {
+    printJson({ file: traced.inspection.file, family: traced.inspection.family, ...named });
+    return;
+  }
+  const how = whole.suggested ? 'suggested' : 'asked for';
+  print(
+    `${points.length} neurons in ${whole.clusters} clusters (${how}), ${whole.deadLeftOut} dead left out`,
+  );
+  for (const [index, { size, nearest, layerMix }] of named.summaries.entries()) {
+    const mix = layerMix.map(({ layer, count }) => `${layer} ${count}`).join(', ');
+    const members = nearest.slice(0, 4).map(({ layer, neuron }) => `${layer} #${neuron}`);
+    print(`  ${index}: ${size} neurons (${mix}); nearest the centre: ${members.join(', ')}`);
+  }
+}
+
+function listFormats(): void {
+  for (const { id, title, extensions } of formats) {
+    print(`${id.padEnd(16)} ${title.padEnd(32)} ${extensions.join(' ')}`);
+  }
+}
+
+async function main(): Promise<void> {
+  const [command, ...args] = process.argv.slice(2);
+  switch (command) {
+    case 'inspect':
+      return inspect(args);
+    case 'trace':
+      return trace(args);
+    case 'cluster':
+      return cluster(args);
+    case 'formats':
+      return listFormats();
+    case '--help':
+    case '-h':
+    case 'help':
+      return void process.stdout.write(USAGE);
+    default:
+      throw new UsageError(
+        command === undefined
+          ? 'Give a command: inspect, trace, cluster or formats.'
+          : `There is no command ${JSON.stringify(command)}; use inspect, trace, cluster or formats.`,
+      );
+  }
+}
+
+main().catch((error: unknown) => {
+  progress('');
+  if (error instanceof UserError) {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = error.exitCode;
+  } else {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = 1;
+  }
+});

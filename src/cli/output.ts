@@ -1,0 +1,76 @@
+import type { Inspection, TraceResult } from '../worker/protocol';
+
+const percent = (fraction: number) => `${(fraction * 100).toFixed(1)} %`;
+
+export function inspectionText(inspection: Inspection): string {
+  const { signal, layers, assumptions, warnings } = inspection;
+  const lines = [
+    `${inspection.title} (${inspection.format}, confidence ${inspection.confidence.toFixed(2)})`,
+    `  ${signal.kind} ${signal.height}x${signal.width}, ${signal.channels} channels, ${signal.frames} frames`,
+    `  ${inspection.parameters.toLocaleString('en')} parameters, ${inspection.encoding}, ${inspection.activation}`,
+    'Layers',
+    ...layers.map((l) => `  ${l.name}: ${l.kind} ${l.inputs} -> ${l.outputs}, ${l.activation}`),
+    'Assumptions',
+    ...assumptions.map(
+      (a) =>
+        `  ${a.name} = ${a.value} (${a.source}${a.detail ? `, ${a.detail}` : ''}, confidence ${a.confidence})`,
+    ),
+    ...warnings.map((warning) => `Warning: ${warning}`),
+  ];
+  return lines.join('\n');
+}
+
+export function traceText({ inspection, layers, psnr, timings, engine }: TraceResult): string {
+  const quality = psnr === undefined ? '' : `, ${psnr.toFixed(2)} dB`;
+  const lines = [
+    `${inspection.title}${quality}, traced in ${Math.round(timings.trace)} ms by ${engine}`,
+    ...layers.map((layer) => {
+      const { distributedness: d } = layer;
+      return (
+        `  ${layer.name}: ${layer.neurons} neurons, ${d.dead} dead, Gini ${d.gini.toFixed(2)}, ` +
+        `${d.neuronsFor50} hold half; ${percent(layer.neuronsPerPixel[0].mean)} count at a pixel`
+      );
+    }),
+  ];
+  return lines.join('\n');
+}
+
+/** The document that `trace --json` prints; arrays instead of typed arrays, previews left out. */
+export function traceJson(result: TraceResult): unknown {
+  const { inspection, layers, psnr, completeness, timings, engine } = result;
+  const byLayer = <T>(pick: (layer: (typeof layers)[number]) => T) =>
+    layers.map((layer) => ({ layer: layer.name, value: pick(layer) }));
+  return {
+    ...inspection,
+    ...(psnr !== undefined && { psnr }),
+    layers: layers.map(({ name, kind, neurons, outputs, activation, mapDefinition, statistics: s }) => ({
+      name,
+      kind,
+      inputs: neurons,
+      outputs,
+      activation,
+      map: mapDefinition,
+      neurons: Array.from(s.total, (total, index) => ({
+        index,
+        total,
+        share: s.share[index],
+        mean: s.mean[index],
+        signedMean: s.signedMean[index],
+        max: s.max[index],
+        pixels: s.pixels[index],
+        dead: s.dead[index] === 1,
+      })),
+    })),
+    neuronsPerPixel: byLayer((layer) => layer.neuronsPerPixel).map(({ layer, value }) => ({
+      layer,
+      thresholds: value,
+    })),
+    distributedness: byLayer((layer) => layer.distributedness).map(({ layer, value }) => ({
+      layer,
+      ...value,
+    })),
+    faithfulness: { completeness },
+    timings,
+    engine,
+  };
+}

@@ -1,0 +1,247 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { CancelledError } from '../errors';
+import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
+import type { WorkerClient } from '../worker/client';
+import type { Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
+import type { HostMessage, Selection, SessionStatus, SessionView, ViewCallName, ViewCalls } from './protocol';
+
+/** How many neurons a pixel probe names. */
+const PROBE_TOP = 10;
+
+export interface SessionHost {
+  readonly client: WorkerClient;
+  readonly log: vscode.LogOutputChannel;
+  /** Names and values the person corrected for this file. */
+  corrections(file: vscode.Uri): Readonly<Record<string, string>>;
+  memoryBudget(): number;
+  /** Remembers what was selected, so that it is found again after a reload. */
+  remember(file: vscode.Uri, selection: Selection): void;
+  remembered(file: vscode.Uri): Selection | undefined;
+}
+
+const nothing: Selection = { layer: -1, neurons: [], pixel: null };
+
+/**
+ * One checkpoint being looked at. It is the truth that the panels show: they get `HostMessage`s from
+ * `onMessage`, and everything so far from `replay` when they open late.
+ */
+export class TraceSession implements vscode.Disposable {
+  private static count = 0;
+  /** Names the live trace in the worker; a new one each time, so late answers to an old one are told apart. */
+  private trace = '';
+  private status: SessionStatus = { state: 'tracing', detail: 'Waiting', fraction: 0 };
+  private inspection: Inspection | null = null;
+  private result: TraceResult | null = null;
+  private psnr: number | null = null;
+  private reconstruction: Picture | null = null;
+  private target: Picture | null = null;
+  private layers: (LayerTrace | undefined)[] = [];
+  private clustering: Clustering | null = null;
+  private clusteringWork: AbortController | null = null;
+  private work: AbortController | null = null;
+  private chosen: Selection;
+
+  private readonly emitter = new vscode.EventEmitter<HostMessage>();
+  readonly onMessage = this.emitter.event;
+
+  constructor(
+    readonly uri: vscode.Uri,
+    private readonly host: SessionHost,
+  ) {
+    this.chosen = host.remembered(uri) ?? nothing;
+  }
+
+  get view(): SessionView {
+    return {
+      id: this.trace,
+      name: path.basename(this.uri.path),
+      path: vscode.workspace.asRelativePath(this.uri),
+      status: this.status,
+      inspection: this.inspection,
+      psnr: this.psnr,
+      traceMilliseconds: this.result?.timings.trace ?? null,
+      engine: this.result?.engine ?? null,
+      largestResidual: this.result?.completeness.largest ?? null,
+      hasTarget: this.target !== null,
+    };
+  }
+
+  /** Everything a view needs that opens now. */
+  *replay(): Generator<HostMessage> {
+    yield { type: 'session', session: this.view };
+    if (this.reconstruction) {
+      yield { type: 'picture', which: 'reconstruction', picture: this.reconstruction };
+    }
+    if (this.target) yield { type: 'picture', which: 'target', picture: this.target };
+    for (const [index, layer] of this.layers.entries()) if (layer) yield { type: 'layer', index, layer };
+    yield { type: 'selection', selection: this.chosen };
+    yield this.clusteringMessage();
+  }
+
+  private clusteringMessage(): HostMessage {
+    return {
+      type: 'clustering',
+      clustering: this.clustering,
+      working: this.clusteringWork ? 'Grouping neurons' : null,
+    };
+  }
+
+  private changed(status?: SessionStatus): void {
+    if (status) this.status = status;
+    this.emitter.fire({ type: 'session', session: this.view });
+  }
+
+  /**
+   * Traces the file anew; a trace under way is cancelled first. Never rejects: the outcome is the status.
+   * @param onProgress for the notification
+   */
+  async run(signal: AbortSignal, onProgress: (detail: string, fraction: number) => void): Promise<void> {
+    this.cancel();
+    const work = (this.work = new AbortController());
+    const abort = () => work.abort();
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    const previous = this.trace;
+    const trace = (this.trace = `${this.uri.toString()}#${++TraceSession.count}`);
+    this.inspection = this.result = this.reconstruction = this.target = this.clustering = this.psnr = null;
+    this.layers = [];
+    this.emitter.fire({ type: 'reset' });
+    this.changed({ state: 'tracing', detail: 'Reading', fraction: 0 });
+    try {
+      if (previous) await this.host.client.call('close', { trace: previous });
+      const result = await this.host.client.call(
+        'trace',
+        {
+          trace,
+          options: {
+            file: this.uri.fsPath,
+            corrections: this.host.corrections(this.uri),
+            method: 'xinc',
+            memoryBudget: this.host.memoryBudget(),
+          },
+        },
+        {
+          signal: work.signal,
+          onEvent: (event) => {
+            if (this.trace === trace) this.take(event, onProgress);
+          },
+        },
+      );
+      if (this.trace !== trace) return;
+      if ('notAnInr' in result) {
+        this.host.log.warn(result.notAnInr.message);
+        this.changed({ state: 'not-an-inr', report: result.notAnInr });
+        return;
+      }
+      this.result = result;
+      this.host.log.info(`${this.uri.fsPath}: ${JSON.stringify(result.timings)} by ${result.engine}`);
+      this.changed({ state: 'ready' });
+      await this.cluster({ features: 'edge' });
+    } catch (error) {
+      if (this.trace !== trace) return;
+      if (error instanceof CancelledError) {
+        this.changed({ state: 'cancelled' });
+      } else {
+        const failure = error instanceof Error ? error : new Error(String(error));
+        this.host.log.error(failure);
+        this.changed({ state: 'failed', message: failure.message });
+      }
+    } finally {
+      signal.removeEventListener('abort', abort);
+      if (this.work === work) this.work = null;
+    }
+  }
+
+  private take(event: TraceEvent, onProgress: (detail: string, fraction: number) => void): void {
+    switch (event.type) {
+      case 'phase':
+        onProgress(event.detail, event.fraction);
+        this.changed({ state: 'tracing', detail: event.detail, fraction: event.fraction });
+        break;
+      case 'inspected':
+        this.inspection = event.inspection;
+        this.changed();
+        break;
+      case 'reconstruction':
+        this.reconstruction = event.picture;
+        this.psnr = event.psnr ?? null;
+        this.target = event.target ?? null;
+        this.emitter.fire({ type: 'picture', which: 'reconstruction', picture: event.picture });
+        if (event.target) this.emitter.fire({ type: 'picture', which: 'target', picture: event.target });
+        this.changed();
+        break;
+      case 'layer':
+        this.layers[event.index] = event.layer;
+        this.emitter.fire(event);
+        // The last layer is the one that reaches the pixels: show it until the person chooses.
+        if (this.chosen.layer < 0 && event.layer.last) this.select({ layer: event.index });
+        break;
+    }
+  }
+
+  cancel(): void {
+    this.work?.abort();
+    this.clusteringWork?.abort();
+  }
+
+  select(change: Partial<Selection>): void {
+    this.chosen = { ...this.chosen, ...change };
+    this.host.remember(this.uri, this.chosen);
+    this.emitter.fire({ type: 'selection', selection: this.chosen });
+  }
+
+  async cluster(options: { readonly clusters?: number; readonly features: RegionFeature }): Promise<void> {
+    this.clusteringWork?.abort();
+    const work = (this.clusteringWork = new AbortController());
+    const { trace } = this;
+    this.emitter.fire(this.clusteringMessage());
+    try {
+      const clustering = await this.host.client.call(
+        'cluster',
+        { trace, options: { ...options, seed: 0, layers: [...this.layers.keys()] } },
+        { signal: work.signal },
+      );
+      if (this.trace === trace) this.clustering = clustering;
+    } catch (error) {
+      if (!(error instanceof CancelledError)) this.host.log.error(String(error));
+    } finally {
+      if (this.clusteringWork === work) {
+        this.clusteringWork = null;
+        this.emitter.fire(this.clusteringMessage());
+      }
+    }
+  }
+
+  /** Answers a view's request. @throws Error with a sentence for the view */
+  async answer(
+    call: Exclude<ViewCallName, 'save'>,
+    params: unknown,
+  ): Promise<ViewCalls[ViewCallName]['result']> {
+    const { trace } = this;
+    const { client } = this.host;
+    switch (call) {
+      case 'map':
+        return client.call('map', { trace, ...(params as ViewCalls['map']['params']) });
+      case 'sum':
+        return client.call('sum', { trace, ...(params as ViewCalls['sum']['params']) });
+      case 'neuronsPerPixel':
+        return client.call('neuronsPerPixel', {
+          trace,
+          ...(params as ViewCalls['neuronsPerPixel']['params']),
+        });
+      case 'probe':
+        return client.call('probe', {
+          trace,
+          top: PROBE_TOP,
+          ...(params as ViewCalls['probe']['params']),
+        });
+    }
+  }
+
+  dispose(): void {
+    this.cancel();
+    if (this.trace) void this.host.client.call('close', { trace: this.trace }).catch(() => undefined);
+    this.emitter.dispose();
+  }
+}

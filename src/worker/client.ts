@@ -1,0 +1,100 @@
+import { Worker } from 'node:worker_threads';
+import { CancelledError, UserError, type ExitCode } from '../errors';
+import type {
+  CallMessage,
+  CallName,
+  EventOf,
+  Params,
+  Result,
+  SerialisedError,
+  WorkerMessage,
+} from './protocol';
+
+interface Pending {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  onEvent?(event: unknown): void;
+}
+
+export interface CallOptions<K extends CallName> {
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: EventOf<K>) => void;
+}
+
+/** The worker ended while it was working; what it held is lost, and the next call starts a new one. */
+export class WorkerDiedError extends Error {
+  override name = 'WorkerDiedError';
+}
+
+/**
+ * Calls the worker thread and starts it on first use. Every call settles: with a result, an error, a
+ * cancellation, or `WorkerDiedError` when the thread ends.
+ */
+export class WorkerClient {
+  private worker: Worker | undefined;
+  private readonly pending = new Map<number, Pending>();
+  private lastId = 0;
+
+  /** @param script absolute path of the bundled worker */
+  constructor(private readonly script: string) {}
+
+  call<K extends CallName>(call: K, params: Params<K>, options: CallOptions<K> = {}): Promise<Result<K>> {
+    const { signal, onEvent } = options;
+    if (signal?.aborted) return Promise.reject(new CancelledError());
+    const worker = (this.worker ??= this.start());
+    const id = ++this.lastId;
+    const cancel = new SharedArrayBuffer(4);
+    const abort = () => Atomics.store(new Int32Array(cancel), 0, 1);
+    signal?.addEventListener('abort', abort, { once: true });
+    return new Promise<Result<K>>((resolve, reject) => {
+      this.pending.set(id, {
+        resolve: (result) => resolve(result as Result<K>),
+        reject,
+        ...(onEvent && { onEvent: (event: unknown) => onEvent(event as EventOf<K>) }),
+      });
+      worker.postMessage({ id, call, params, cancel } satisfies CallMessage<K>);
+    }).finally(() => signal?.removeEventListener('abort', abort));
+  }
+
+  private start(): Worker {
+    const worker = new Worker(this.script, { name: 'neural-canvas' });
+    worker.on('message', (message: WorkerMessage) => {
+      const pending = this.pending.get(message.id);
+      if (!pending) return;
+      if ('event' in message) {
+        pending.onEvent?.(message.event);
+        return;
+      }
+      this.pending.delete(message.id);
+      if ('error' in message) pending.reject(revive(message.error));
+      else pending.resolve(message.result);
+    });
+    worker.on('error', (error: Error) => this.ended(worker, error.message));
+    worker.on('exit', (code) => this.ended(worker, `exit code ${code}`));
+    return worker;
+  }
+
+  private ended(worker: Worker, reason: string): void {
+    if (worker !== this.worker) return;
+    this.worker = undefined;
+    const error = new WorkerDiedError(`The tracing worker ended (${reason}); trace again to restart it.`);
+    for (const pending of this.pending.values()) pending.reject(error);
+    this.pending.clear();
+  }
+
+  /** Ends the thread; calls under way are rejected. */
+  async dispose(): Promise<void> {
+    const worker = this.worker;
+    if (!worker) return;
+    this.ended(worker, 'closed');
+    await worker.terminate();
+  }
+}
+
+function revive({ name, message, exitCode, stack }: SerialisedError): Error {
+  if (name === 'CancelledError') return new CancelledError();
+  const error = exitCode === undefined ? new Error(message) : new UserError(message, exitCode as ExitCode);
+  error.name = name;
+  if (stack) error.stack = stack;
+  return error;
+}

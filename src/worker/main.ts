@@ -1,0 +1,40 @@
+/** Shell of the worker thread: messages in, messages out. The work is in `service.ts`. */
+import { parentPort } from 'node:worker_threads';
+import { CancelledError, UserError, type CancelToken } from '../errors';
+import type { CallMessage, SerialisedError, WorkerMessage } from './protocol';
+import { Service } from './service';
+
+const port = parentPort;
+if (!port) throw new Error('worker.js runs in a worker thread only.');
+
+const service = new Service();
+
+port.on('message', (message: CallMessage) => {
+  const { id, call, params } = message;
+  const flag = new Int32Array(message.cancel);
+  const cancel: CancelToken = {
+    get cancelled() {
+      return Atomics.load(flag, 0) !== 0;
+    },
+    throwIfCancelled() {
+      if (Atomics.load(flag, 0) !== 0) throw new CancelledError();
+    },
+  };
+  const post = (reply: WorkerMessage) => port.postMessage(reply);
+  service
+    .call(call, params, (event) => post({ id, event }), cancel)
+    .then(
+      (result) => post({ id, result }),
+      (error: unknown) => post({ id, error: serialise(error) }),
+    );
+});
+
+function serialise(error: unknown): SerialisedError {
+  if (error instanceof UserError) {
+    return { name: error.name, message: error.message, exitCode: error.exitCode };
+  }
+  if (error instanceof Error) {
+    return { name: error.name, message: error.message, ...(error.stack && { stack: error.stack }) };
+  }
+  return { name: 'Error', message: String(error) };
+}

@@ -1,0 +1,198 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { decode, encode } from 'fast-png';
+import type { Engine } from '../engine/types';
+import { onnxruntimeEngine } from '../engine/onnxruntime';
+import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
+import { psnr, toRgba } from '../tracing/picture';
+import { traceInr, type Trace } from '../tracing/trace';
+import { isModel, openModel } from './model';
+import { writeNpy, writeNpz, type NpzArray } from './npz';
+import type { CallName, EventOf, Params, Picture, Result } from './protocol';
+
+interface LiveTrace {
+  readonly trace: Trace;
+  readonly range: readonly [number, number];
+}
+
+type Handlers = {
+  [K in CallName]: (
+    params: Params<K>,
+    emit: (event: EventOf<K>) => void,
+    cancel: CancelToken,
+  ) => Promise<Result<K>>;
+};
+
+/** What the worker can do; runs as well without a thread (command line, tests). */
+export class Service {
+  private readonly traces = new Map<string, LiveTrace>();
+  private engine: Engine | undefined;
+
+  call<K extends CallName>(
+    call: K,
+    params: Params<K>,
+    emit: (event: EventOf<K>) => void,
+    cancel: CancelToken,
+  ): Promise<Result<K>> {
+    return (this.handlers[call] as Handlers[K])(params, emit, cancel);
+  }
+
+  private live(id: string): Trace {
+    const found = this.traces.get(id);
+    if (!found) throw new Error('This trace is no longer in memory; trace the checkpoint again.');
+    return found.trace;
+  }
+
+  private readonly handlers: Handlers = {
+    inspect: async (source) => {
+      const opened = openModel(source);
+      return Promise.resolve(isModel(opened) ? opened.inspection : { notAnInr: opened });
+    },
+
+    trace: async ({ trace: id, options }, emit, cancel) => {
+      const began = performance.now();
+      const file = path.basename(options.file);
+      emit({ type: 'phase', phase: 'reading', detail: `Reading ${file}`, fraction: 0 });
+      const model = openModel(options);
+      if (!isModel(model)) return { notAnInr: model };
+      cancel.throwIfCancelled();
+      const { inr, inspection, timings } = model;
+      emit({ type: 'inspected', inspection });
+      emit({ type: 'phase', phase: 'reconstructing', detail: 'Drawing the picture', fraction: 0.05 });
+      const { height, width, channels } = inr.signal;
+      const target = options.target === undefined ? undefined : readTarget(options.target, inr.signal);
+      const engine = (this.engine ??= onnxruntimeEngine());
+
+      let score: number | undefined;
+      const traceBegan = performance.now();
+      const trace = await traceInr(inr, engine, {
+        memoryBudget: options.memoryBudget,
+        ...(options.layers && { layers: options.layers }),
+        cancel,
+        onReconstruction: (values) => {
+          score = target && psnr(scaled(values, inr.outputRange), target.values);
+          emit({
+            type: 'reconstruction',
+            picture: { width, height, rgba: toRgba(values, channels, inr.outputRange) },
+            ...(score !== undefined && { psnr: score }),
+            ...(target && { target: target.picture }),
+          });
+        },
+        onLayer: (index, layer) => emit({ type: 'layer', index, layer }),
+        onProgress: (detail, fraction) =>
+          emit({ type: 'phase', phase: 'tracing', detail, fraction: 0.05 + 0.95 * fraction }),
+      });
+      this.traces.get(id)?.trace.dispose();
+      this.traces.set(id, { trace, range: inr.outputRange });
+      const ended = performance.now();
+      return {
+        inspection,
+        ...(score !== undefined && { psnr: score }),
+        layers: trace.layers,
+        completeness: trace.completeness,
+        timings: { ...timings, trace: ended - traceBegan, total: ended - began },
+        engine: engine.name,
+      };
+    },
+
+    cluster: async ({ trace, options }, emit, cancel) => {
+      emit({ type: 'phase', phase: 'clustering', detail: 'Grouping neurons', fraction: 0 });
+      const { clusterNeurons } = await import('../tracing/clustering');
+      return clusterNeurons(this.live(trace), options, cancel);
+    },
+
+    map: async ({ trace, neuron, channel }) => this.live(trace).map(neuron, channel),
+    sum: async ({ trace, layer, neurons }) => this.live(trace).sum(layer, neurons),
+    neuronsPerPixel: async ({ trace, layer, alpha }) => this.live(trace).neuronsPerPixel(layer, alpha),
+    probe: async ({ trace, row, column, top }) => this.live(trace).probe(row, column, top),
+
+    export: async ({ trace: id, maps, reconstruction }) => {
+      const live = this.traces.get(id);
+      const trace = this.live(id);
+      const { height, width, channels } = trace.inr.signal;
+      const written: string[] = [];
+      if (maps !== undefined) {
+        await saving(maps, () => writeNpz(maps, npzArrays(trace)));
+        written.push(maps);
+      }
+      if (reconstruction !== undefined && live) {
+        const values = trace.reconstruction;
+        await saving(reconstruction, async () => {
+          if (path.extname(reconstruction).toLowerCase() === '.npy') {
+            await writeNpy(reconstruction, [height, width, channels], values);
+          } else {
+            const data = toRgba(values, channels, live.range);
+            fs.writeFileSync(reconstruction, encode({ width, height, data, channels: 4 }));
+          }
+        });
+        written.push(reconstruction);
+      }
+      return { written };
+    },
+
+    close: async ({ trace }) => {
+      this.traces.get(trace)?.trace.dispose();
+      this.traces.delete(trace);
+      return Promise.resolve(null);
+    },
+  };
+}
+
+/** A file system error while writing is the person's to repair: say which file and why. */
+async function saving(file: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new UserError(
+      `${file} could not be written (${reason}); choose another folder.`,
+      ExitCode.unreadable,
+    );
+  }
+}
+
+function* npzArrays(trace: Trace): Generator<NpzArray> {
+  const { height, width, channels } = trace.inr.signal;
+  for (const [index, { name, neurons, last }] of trace.layers.entries()) {
+    yield { name, shape: [neurons, height, width], pieces: trace.maps(index) };
+    if (last) {
+      const shape = [neurons, channels, height, width];
+      yield { name: `${name}:channels`, shape, pieces: trace.channelMaps(index) };
+    }
+  }
+  yield { name: 'reconstruction', shape: [height, width, channels], pieces: [trace.reconstruction] };
+}
+
+const scaled = (values: Float32Array, [low, high]: readonly [number, number]) =>
+  low === 0 && high === 1 ? values : values.map((v) => (v - low) / (high - low));
+
+/** @returns the target as shown, and as [0, 1] values `[H, W, C]`. @throws UsageError */
+function readTarget(
+  file: string,
+  { height, width, channels }: { height: number; width: number; channels: number },
+): { readonly picture: Picture; readonly values: Float32Array } {
+  let image;
+  try {
+    image = decode(fs.readFileSync(file));
+  } catch {
+    throw new UsageError(`The target ${path.basename(file)} is not a readable PNG picture; give a PNG.`);
+  }
+  if (image.width !== width || image.height !== height) {
+    throw new UsageError(
+      `The target ${path.basename(file)} is ${image.height}x${image.width}, but the network paints ` +
+        `${height}x${width}; give a target of that size, or set --size ${image.height}x${image.width}.`,
+    );
+  }
+  const largest = 2 ** image.depth - 1;
+  const palette = image.palette;
+  const sample = (pixel: number, channel: number): number => {
+    if (palette) return palette[image.data[pixel]][channel] / 255;
+    const colours = image.channels >= 3 ? channel : 0;
+    return image.data[pixel * image.channels + colours] / largest;
+  };
+  const values = new Float32Array(height * width * channels);
+  for (let p = 0, at = 0; p < height * width; p++) {
+    for (let c = 0; c < channels; c++) values[at++] = sample(p, c);
+  }
+  return { picture: { width, height, rgba: toRgba(values, channels, [0, 1]) }, values };
+}
