@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import * as vscode from 'vscode';
+import type { HostToView, ViewToHost } from './protocol';
+import type { TraceSession } from './session';
+
+export type PanelName = 'canvas' | 'rankings' | 'clusters';
+
+const assets = (extension: vscode.Uri) => vscode.Uri.joinPath(extension, 'dist', 'webview');
+
+export const webviewOptions = (extension: vscode.Uri): vscode.WebviewOptions => ({
+  enableScripts: true,
+  localResourceRoots: [assets(extension)],
+});
+
+function html(webview: vscode.Webview, extension: vscode.Uri, panel: PanelName): string {
+  const nonce = randomBytes(16).toString('base64');
+  const asset = (name: string) =>
+    webview.asWebviewUri(vscode.Uri.joinPath(assets(extension), name)).toString();
+  // Lit's style sheets are constructed, but vscode-elements and chart.js also set style attributes.
+  const policy = [
+    `default-src 'none'`,
+    `script-src 'nonce-${nonce}'`,
+    `style-src ${webview.cspSource} 'unsafe-inline'`,
+    `font-src ${webview.cspSource}`,
+    `img-src ${webview.cspSource} data: blob:`,
+  ].join('; ');
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="UTF-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1.0">
+<link rel="stylesheet" href="${asset('codicon.css')}" id="vscode-codicon-stylesheet">
+<title>Neural Canvas</title>
+</head>
+<body><nc-${panel}></nc-${panel}><script type="module" nonce="${nonce}" src="${asset(`${panel}.js`)}"></script></body>
+</html>`;
+}
+
+/** What a view may ask for besides what its session answers. */
+export interface ViewActions {
+  /** @returns the chosen file's name, or null when the person thought better of it */
+  save(suggestedName: string, bytes: Uint8Array): Promise<string | null>;
+  retrace(session: TraceSession): void;
+  command(name: string, session: TraceSession | null): void;
+}
+
+/** Connects one webview with the session it shows; the session may change (bottom panel) or stay (canvas). */
+export class ViewConnection implements vscode.Disposable {
+  private readonly subscriptions: vscode.Disposable[] = [];
+  private sessionSubscription: vscode.Disposable | undefined;
+  private session: TraceSession | null = null;
+  private ready = false;
+
+  constructor(
+    private readonly webview: vscode.Webview,
+    extension: vscode.Uri,
+    panel: PanelName,
+    private readonly actions: ViewActions,
+  ) {
+    webview.options = webviewOptions(extension);
+    this.subscriptions.push(webview.onDidReceiveMessage((message: ViewToHost) => this.receive(message)));
+    webview.html = html(webview, extension, panel);
+  }
+
+  show(session: TraceSession | null): void {
+    if (session === this.session) return;
+    this.sessionSubscription?.dispose();
+    this.session = session;
+    this.sessionSubscription = session?.onMessage((message) => {
+      if (this.ready) this.post(message);
+    });
+    if (this.ready) this.replay();
+  }
+
+  private replay(): void {
+    this.post({ type: 'reset' });
+    if (!this.session) this.post({ type: 'session', session: null });
+    else for (const message of this.session.replay()) this.post(message);
+  }
+
+  private post(message: HostToView): void {
+    void this.webview.postMessage(message);
+  }
+
+  private receive(message: ViewToHost): void {
+    const { session } = this;
+    switch (message.type) {
+      case 'ready':
+        this.ready = true;
+        this.replay();
+        break;
+      case 'select':
+        session?.select(message.selection);
+        break;
+      case 'cluster': {
+        const { clusters, features } = message;
+        void session?.cluster({ features, ...(clusters !== undefined && { clusters }) });
+        break;
+      }
+      case 'retrace':
+        if (session) this.actions.retrace(session);
+        break;
+      case 'cancel':
+        session?.cancel();
+        break;
+      case 'command':
+        this.actions.command(message.command, session);
+        break;
+      case 'call':
+        this.answer(message).then(
+          (result) => this.post({ type: 'reply', id: message.id, result }),
+          (error: unknown) =>
+            this.post({
+              type: 'reply',
+              id: message.id,
+              error: error instanceof Error ? error.message : String(error),
+            }),
+        );
+        break;
+    }
+  }
+
+  private answer(message: Extract<ViewToHost, { type: 'call' }>): Promise<unknown> {
+    if (message.call === 'save') {
+      const { suggestedName, bytes } = message.params as { suggestedName: string; bytes: Uint8Array };
+      return this.actions.save(suggestedName, bytes);
+    }
+    if (!this.session) return Promise.reject(new Error('No checkpoint is open; trace one first.'));
+    return this.session.answer(message.call, message.params);
+  }
+
+  dispose(): void {
+    this.sessionSubscription?.dispose();
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+}
