@@ -30,7 +30,7 @@ function firstLine(error: unknown): string {
  * @param threads for each operator; one a core when omitted
  * @throws UserError when there is no binary for this platform
  */
-export function createOnnxRuntimeEngine(threads = availableParallelism()): Engine {
+export function onnxruntimeEngine(threads = availableParallelism()): Engine {
   const ort = loadOrt();
   return {
     name: `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common} (cpu)`,
@@ -66,9 +66,11 @@ class OnnxRuntimeSession implements EngineSession {
   ): Promise<ReadonlyMap<string, EngineTensor>> {
     const tensors = (values: ReadonlyMap<string, EngineTensor>) =>
       Object.fromEntries(Array.from(values, ([name, value]) => [name, this.tensor(value)] as const));
-    const results = into
-      ? await this.session.run(tensors(feeds), tensors(into))
-      : await this.session.run(tensors(feeds));
+    if (into) {
+      await this.session.run(tensors(feeds), tensors(into));
+      return into;
+    }
+    const results = await this.session.run(tensors(feeds));
     return new Map(
       this.session.outputNames.map((name) => {
         const { dims, data } = results[name];
