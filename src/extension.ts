@@ -69,7 +69,7 @@ export function activate(context: vscode.ExtensionContext): void {
           prompt: 'Leave empty to decide automatically',
         });
     if (answer === undefined) return;
-    const { [name]: _, ...others } = host.corrections(uri);
+    const { [name]: _before, ...others } = host.corrections(uri);
     await context.workspaceState.update(correctionKey(uri), answer ? { ...others, [name]: answer } : others);
     await sessions.trace(session);
   };

@@ -1,13 +1,7 @@
 /** The command line. Its options, output and exit codes are a contract (docs/command-line.md). */
 import path from 'node:path';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import {
-  CancelledError,
-  NotRecognisedError,
-  UsageError,
-  UserError,
-  type CancelToken,
-} from '../errors';
+import { CancelledError, NotRecognisedError, UsageError, UserError, type CancelToken } from '../errors';
 import { formats } from '../checkpoint/open';
 import type { RegionFeature } from '../tracing/types';
 import type {

@@ -1,4 +1,4 @@
-import * as vscode from 'vscode';
+import type * as vscode from 'vscode';
 import type { Sessions } from './sessions';
 import { ViewConnection, type PanelName, type ViewActions } from './webview';
 
