@@ -7,7 +7,9 @@ import { fileSource, isInside } from './source';
 import type { Sidecar } from './types';
 import { resolveReferences, toPlain } from './values';
 
-const maxBytes = 2 ** 20;
+/** The YAML parser takes time by the square of some inputs; 256 kB of the worst take three seconds. */
+const maxBytes = 2 ** 18;
+const maxLine = 10_000;
 
 /** By how much they say; paths relative to the checkpoint's folder or the one above. */
 const names = [
@@ -59,12 +61,10 @@ export function findSidecars(file: string): { sidecars: Sidecar[]; warnings: str
 export function readSidecar(file: string, shown = file): Sidecar {
   const source = fileSource(file);
   try {
-    if (source.size > maxBytes) {
-      throw new CheckpointError(
-        `${shown} is larger than ${maxBytes} bytes, so it is not read as a configuration.`,
-      );
-    }
-    return parseSidecar(shown, source.read(0, source.size));
+    // Logs begin with the options; the rest of a long one does not matter.
+    const length = path.extname(file) === '.txt' ? Math.min(source.size, maxBytes) : source.size;
+    checkSize(shown, length);
+    return parseSidecar(shown, source.read(0, length));
   } finally {
     source.close();
   }
@@ -115,14 +115,19 @@ function parse(file: string, text: string): unknown {
   }
 }
 
-function decode(file: string, bytes: Uint8Array): string {
-  if (bytes.length > maxBytes) {
+function checkSize(file: string, bytes: number): void {
+  if (bytes > maxBytes) {
     throw new CheckpointError(
       `${file} is larger than ${maxBytes} bytes, so it is not read as a configuration.`,
     );
   }
+}
+
+function decode(file: string, bytes: Uint8Array): string {
+  checkSize(file, bytes.length);
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    // A character that was cut at the end of a long log is left out.
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
   } catch {
     throw new CheckpointError(`${file} is not UTF-8 text, so it is not read as a configuration.`);
   }
@@ -139,7 +144,12 @@ function parseJson(file: string, text: string): unknown {
 /** Tags such as `!!python/object` are dropped: what they mark is read as plain data. */
 function parseYaml(file: string, text: string): unknown {
   try {
-    const document = parseDocument(text, { logLevel: 'silent', merge: true, stringKeys: false });
+    const document = parseDocument(text, {
+      logLevel: 'silent',
+      merge: true,
+      uniqueKeys: false,
+      prettyErrors: false,
+    });
     if (document.errors.length > 0) throw document.errors[0];
     return document.toJS({ mapAsMap: true, maxAliasCount: 100 });
   } catch (error) {
@@ -167,16 +177,17 @@ function parseTable(text: string): Map<string, unknown> {
 function parseLines(text: string): Map<string, unknown> {
   const values = new Map<string, unknown>();
   let section = values;
-  for (const line of text.split(/\r?\n/)) {
-    const heading = /^\s*\[([\w .-]{1,100})\]\s*$/.exec(line);
-    const namespace = /\bNamespace\((.*)\)\s*$/.exec(line);
-    const pair = /^\s*(?:--)?([A-Za-z_][\w.-]{0,99})\s*[=:\s]\s*(.*?)\s*$/.exec(line);
+  for (const line of text.split('\n').map((line) => line.trim())) {
+    if (line.length > maxLine || line.startsWith('#')) continue;
+    const heading = /^\[([\w .-]{1,100})\]$/.exec(line);
+    const namespace = /\bNamespace\((.*)\)$/.exec(line);
+    const pair = /^(?:--)?([A-Za-z_][\w.-]{0,99})\s*[=:\s](.*)$/.exec(line);
     if (heading) {
       section = new Map();
       values.set(heading[1], section);
     } else if (namespace) {
       for (const [, name, value] of namespace[1].matchAll(namedArgument)) values.set(name, literal(value));
-    } else if (pair && !line.trimStart().startsWith('#')) {
+    } else if (pair) {
       section.set(pair[1], literal(pair[2]));
     }
   }

@@ -79,7 +79,7 @@ describe('configuration files', () => {
     ['broken JSON', 'a.json', '{"a": ', /a.json cannot be read as a configuration/],
     ['100,000 nested lists', 'a.yaml', '['.repeat(100_000), /cannot be read as a configuration/],
     ['aliases without end', 'a.yaml', aliasBomb(), /cannot be read as a configuration/],
-    ['more than a megabyte', 'a.yaml', 'a: 1\n'.repeat(250_000), /larger than/],
+    ['more than 256 kB', 'a.yaml', 'a: 1\n'.repeat(60_000), /larger than/],
   ])('are refused: %s', (_kind, name, text, message) => {
     expectRefusal(() => parse(name, text), message);
   });
@@ -125,7 +125,7 @@ describe('configuration files beside a checkpoint', () => {
 
   it('are warned of when broken, and never too large', () => {
     write('top/run/checkpoints/args.json', '{');
-    write('top/run/hparams.yaml', 'a: 1\n'.repeat(250_000));
+    write('top/run/hparams.yaml', 'a: 1\n'.repeat(60_000));
     write('top/run/cfg.yaml', 'a: 1');
     const { paths, warnings } = find();
     expect(paths).toEqual(['../cfg.yaml']);
@@ -139,6 +139,11 @@ describe('configuration files beside a checkpoint', () => {
     fs.symlinkSync(path.join(folder, 'secret.yaml'), path.join(folder, 'top/run/checkpoints/cfg.yaml'));
     fs.mkdirSync(path.join(folder, 'top/run/checkpoints/args.json'));
     expect(find()).toEqual({ paths: [], warnings: [] });
+  });
+
+  it('may be the beginning of a long log', () => {
+    write('rank0.txt', `Namespace(act='gelu')\n${'epoch 1 ω\n'.repeat(60_000)}`);
+    expect(readSidecar(path.join(folder, 'rank0.txt')).values).toMatchObject({ act: 'gelu' });
   });
 
   it('can be named', () => {
