@@ -1,12 +1,13 @@
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
+import type * as OrtCommon from 'onnxruntime-common';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { ExitCode, UserError } from '../errors';
 import { toOnnx } from '../graph/onnx';
 import type { Graph } from '../graph/types';
 import type { Engine, EngineSession, EngineTensor } from './types';
 
-type Ort = typeof import('onnxruntime-common');
+type Ort = typeof OrtCommon;
 
 /** Loaded when first needed, and by `require` at run time, so that bundles leave the binary outside. */
 function loadOrt(): Ort {

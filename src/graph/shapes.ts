@@ -429,7 +429,6 @@ function infer(node: GraphNode, inputs: readonly Known[]): Known[] {
       const reversed = x?.map((_, i) => x.length - 1 - i) ?? [];
       return one(x && intsAttribute(node, 'perm', reversed).map((axis) => x[axis]));
     }
-    case 'Constant':
     case 'Range':
       return one(undefined);
   }

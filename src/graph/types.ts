@@ -5,63 +5,64 @@
  */
 
 /** Operators a graph may hold, by their ONNX names (opset 20). */
-export type OpName =
-  | 'Abs'
-  | 'Add'
-  | 'Cast'
-  | 'Clip'
-  | 'Concat'
-  | 'Constant'
-  | 'Conv'
-  | 'ConvTranspose'
-  | 'Cos'
-  | 'DepthToSpace'
-  | 'Div'
-  | 'Elu'
-  | 'Erf'
-  | 'Exp'
-  | 'Expand'
-  | 'Flatten'
-  | 'Floor'
-  | 'Gather'
-  | 'Gelu'
-  | 'Gemm'
-  | 'HardSigmoid'
-  | 'HardSwish'
-  | 'Identity'
-  | 'InstanceNormalization'
-  | 'LayerNormalization'
-  | 'LeakyRelu'
-  | 'Log'
-  | 'MatMul'
-  | 'Max'
-  | 'Min'
-  | 'Mul'
-  | 'Neg'
-  | 'Pad'
-  | 'Pow'
-  | 'Range'
-  | 'Reciprocal'
-  | 'ReduceMean'
-  | 'ReduceSum'
-  | 'Relu'
-  | 'Reshape'
-  | 'Resize'
-  | 'Selu'
-  | 'Shape'
-  | 'Sigmoid'
-  | 'Sin'
-  | 'Slice'
-  | 'Softmax'
-  | 'Softplus'
-  | 'Split'
-  | 'Sqrt'
-  | 'Squeeze'
-  | 'Sub'
-  | 'Tanh'
-  | 'Transpose'
-  | 'Unsqueeze'
-  | 'Where';
+export const operators = [
+  'Abs',
+  'Add',
+  'Cast',
+  'Clip',
+  'Concat',
+  'Conv',
+  'ConvTranspose',
+  'Cos',
+  'DepthToSpace',
+  'Div',
+  'Elu',
+  'Erf',
+  'Exp',
+  'Expand',
+  'Flatten',
+  'Floor',
+  'Gather',
+  'Gelu',
+  'Gemm',
+  'HardSigmoid',
+  'HardSwish',
+  'Identity',
+  'InstanceNormalization',
+  'LayerNormalization',
+  'LeakyRelu',
+  'Log',
+  'MatMul',
+  'Max',
+  'Min',
+  'Mul',
+  'Neg',
+  'Pad',
+  'Pow',
+  'Range',
+  'Reciprocal',
+  'ReduceMean',
+  'ReduceSum',
+  'Relu',
+  'Reshape',
+  'Resize',
+  'Selu',
+  'Shape',
+  'Sigmoid',
+  'Sin',
+  'Slice',
+  'Softmax',
+  'Softplus',
+  'Split',
+  'Sqrt',
+  'Squeeze',
+  'Sub',
+  'Tanh',
+  'Transpose',
+  'Unsqueeze',
+  'Where',
+] as const;
+export type OpName = (typeof operators)[number];
 
 export type Attribute =
   number | string | readonly number[] | { readonly int: number } | { readonly ints: readonly number[] };
