@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { decode, encode } from 'fast-png';
 import type { Engine } from '../engine/types';
-import { createOnnxRuntimeEngine } from '../engine/onnxruntime';
+import { onnxruntimeEngine } from '../engine/onnxruntime';
 import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
@@ -61,7 +61,7 @@ export class Service {
       emit({ type: 'phase', phase: 'reconstructing', detail: 'Drawing the picture', fraction: 0.05 });
       const { height, width, channels } = inr.signal;
       const target = options.target === undefined ? undefined : readTarget(options.target, inr.signal);
-      const engine = (this.engine ??= createOnnxRuntimeEngine());
+      const engine = (this.engine ??= onnxruntimeEngine());
 
       let score: number | undefined;
       const traceBegan = performance.now();

@@ -1,0 +1,135 @@
+import type { Activation, TracedLayer } from '../inr/types';
+
+/** Activations of a layer's neurons at consecutive pixels (row-major over the picture). */
+export interface ActivationTile {
+  /** First pixel. */
+  readonly start: number;
+  /** Number of pixels. */
+  readonly count: number;
+  /** `[neurons, count]`; of complex activations the real part. */
+  readonly values: Float32Array;
+  /** `[neurons, count]`; present for complex activations. */
+  readonly imaginary?: Float32Array;
+}
+
+/**
+ * A layer's contribution maps in closed form: `C_i = σ(S_i·x_i + B)`, which equals the sum over
+ * outputs of `W_ji·x_i + b_j/n` without ever building it (tracing.md §1; XINC, arXiv 2401.10217).
+ */
+export interface ContributionFormula {
+  readonly neurons: number;
+  /** S_i, one a neuron. */
+  readonly scale: Float64Array;
+  /** B. */
+  readonly shift: number;
+  /** σ, where there is one; `relu` is spelled out because it is by far the commonest. */
+  readonly sigma: 'none' | 'relu' | ((z: number) => number);
+  /** Present for complex layers; the map is then this part of the complex affine map. */
+  readonly complex?: {
+    readonly scale: Float64Array;
+    readonly shift: number;
+    readonly part: 'real' | 'modulus';
+  };
+  /** The map in words. */
+  readonly definition: string;
+}
+
+const displayNames: Partial<Record<Activation, string>> = {
+  relu: 'ReLU',
+  gelu: 'GELU',
+  elu: 'ELU',
+  selu: 'SELU',
+  'leaky-relu': 'leaky ReLU',
+};
+
+/**
+ * Maps of a linear layer. On hidden layers σ is the layer's activation when it is monotone; a sine or
+ * a bell curve of a sum is no strength, so there the sum itself is the map.
+ */
+export function contributionFormula(layer: TracedLayer): ContributionFormula {
+  const { inputs, outputs, bias, weightImaginary, biasImaginary } = layer;
+  const sum = (matrix: Float32Array) => {
+    const columns = new Float64Array(inputs);
+    for (let j = 0, at = 0; j < outputs; j++) for (let i = 0; i < inputs; i++) columns[i] += matrix[at++];
+    return columns;
+  };
+  const mean = (vector: Float32Array | null | undefined) =>
+    vector ? vector.reduce((total, b) => total + b, 0) / inputs : 0;
+  const affine = { neurons: inputs, scale: sum(layer.weight), shift: mean(bias) };
+
+  if (weightImaginary) {
+    const part = layer.last ? 'real' : 'modulus';
+    return {
+      ...affine,
+      sigma: 'none',
+      complex: { scale: sum(weightImaginary), shift: mean(biasImaginary), part },
+      definition: part === 'real' ? 'Re Σ_j c_ij' : '|Σ_j c_ij|',
+    };
+  }
+  if (layer.last || !layer.activate) return { ...affine, sigma: 'none', definition: 'Σ_j c_ij' };
+  return {
+    ...affine,
+    sigma: layer.activation === 'relu' ? 'relu' : layer.activate,
+    definition: `σ(Σ_j c_ij) with σ = ${displayNames[layer.activation] ?? layer.activation}`,
+  };
+}
+
+/** Shares of one output unit, `c_ij = W_ji·x_i + b_j/n`: on the last layer, of one channel. */
+export function channelFormula(layer: TracedLayer, output: number): ContributionFormula {
+  const { inputs, bias, weightImaginary, biasImaginary } = layer;
+  const row = (matrix: Float32Array) =>
+    Float64Array.from(matrix.subarray(output * inputs, (output + 1) * inputs));
+  return {
+    neurons: inputs,
+    scale: row(layer.weight),
+    shift: (bias?.[output] ?? 0) / inputs,
+    sigma: 'none',
+    ...(weightImaginary && {
+      complex: {
+        scale: row(weightImaginary),
+        shift: (biasImaginary?.[output] ?? 0) / inputs,
+        part: 'real' as const,
+      },
+    }),
+    definition: weightImaginary ? 'Re c_ij' : 'c_ij',
+  };
+}
+
+/**
+ * Writes one neuron's contributions at `count` pixels of a tile, from its pixel `from` on.
+ * @param out written from index `at`
+ */
+export function evaluate(
+  formula: ContributionFormula,
+  neuron: number,
+  tile: ActivationTile,
+  from: number,
+  count: number,
+  out: Float32Array,
+  at = 0,
+): void {
+  const x = tile.values;
+  const first = neuron * tile.count + from;
+  const scale = formula.scale[neuron];
+  const { shift, sigma, complex } = formula;
+  if (complex) {
+    const scaleImaginary = complex.scale[neuron];
+    const y = tile.imaginary;
+    for (let k = 0; k < count; k++) {
+      const xr = x[first + k];
+      const xi = y ? y[first + k] : 0;
+      const real = scale * xr - scaleImaginary * xi + shift;
+      if (complex.part === 'real') out[at + k] = real;
+      else {
+        const imaginary = scale * xi + scaleImaginary * xr + complex.shift;
+        out[at + k] = Math.sqrt(real * real + imaginary * imaginary);
+      }
+    }
+  } else if (sigma === 'none') {
+    for (let k = 0; k < count; k++) out[at + k] = scale * x[first + k] + shift;
+  } else if (sigma === 'relu') {
+    for (let k = 0; k < count; k++) out[at + k] = Math.max(0, scale * x[first + k] + shift);
+  } else {
+    for (let k = 0; k < count; k++) out[at + k] = sigma(scale * x[first + k] + shift);
+  }
+}

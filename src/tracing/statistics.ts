@@ -1,0 +1,238 @@
+import type { CancelToken } from '../errors';
+import { evaluate, type ActivationTile, type ContributionFormula } from './contributions';
+import { PreviewAccumulator } from './previews';
+import type { Distributedness, NeuronsPerPixel, NeuronStatistics, PreviewAtlas } from './types';
+
+/** Contributions handled at a time (neurons × pixels): they stay in the second-level cache. */
+const BLOCK = 1 << 18;
+const MAX_BLOCK_PIXELS = 2048;
+
+/**
+ * Magnitudes are binned by the leading bits of their float32 pattern, which orders them: 10 of 23
+ * mantissa bits, so the ends of a bin are within 2⁻¹⁰ of each other, whatever the range of the values.
+ */
+const LOW_BITS = 13;
+const BINS = 1 << (31 - LOW_BITS);
+const BIN_ERROR = 2 ** -10;
+const MAGNITUDE = 0x7fffffff;
+
+/**
+ * Statistics of one layer's maps, gathered tile by tile; memory does not grow with the picture.
+ * The loops are plain on purpose: they run once for every neuron and pixel.
+ */
+export class LayerAccumulator {
+  private readonly total: Float64Array;
+  private readonly signed: Float64Array;
+  private readonly largest: Float64Array;
+  private readonly pixels: Uint32Array;
+  private readonly binSums = new Float64Array(BINS);
+  private readonly previews: PreviewAccumulator;
+  private readonly blockPixels: number;
+  /** Contributions of the pixels at hand, `[neurons, blockPixels]`. */
+  private readonly block: Float32Array;
+  private readonly blockBits: Int32Array;
+  /** Σ over neurons of |C| at each of them. */
+  private readonly pixelSums: Float64Array;
+  private area = 0;
+
+  constructor(
+    private readonly formula: ContributionFormula,
+    height: number,
+    width: number,
+  ) {
+    const n = formula.neurons;
+    this.total = new Float64Array(n);
+    this.signed = new Float64Array(n);
+    this.largest = new Float64Array(n);
+    this.pixels = new Uint32Array(n);
+    this.previews = new PreviewAccumulator(n, height, width);
+    this.blockPixels = Math.min(MAX_BLOCK_PIXELS, Math.max(64, Math.floor(BLOCK / n)));
+    this.block = new Float32Array(n * this.blockPixels);
+    this.blockBits = new Int32Array(this.block.buffer);
+    this.pixelSums = new Float64Array(this.blockPixels);
+  }
+
+  /** Tiles in any order, each once. @throws CancelledError */
+  add(tile: ActivationTile, cancel: CancelToken): void {
+    const { formula, block, blockPixels } = this;
+    for (let from = 0; from < tile.count; from += blockPixels) {
+      cancel.throwIfCancelled();
+      const count = Math.min(blockPixels, tile.count - from);
+      this.pixelSums.fill(0);
+      for (let i = 0; i < formula.neurons; i++) {
+        const row = i * blockPixels;
+        evaluate(formula, i, tile, from, count, block, row);
+        this.addRow(i, row, count);
+        this.previews.add(i, block, row, tile.start + from, count);
+      }
+      for (let i = 0; i < formula.neurons; i++) this.pixels[i] += this.aboveFairShare(i * blockPixels, count);
+    }
+    this.area += tile.count;
+  }
+
+  private addRow(neuron: number, row: number, count: number): void {
+    const { block, blockBits, pixelSums, binSums } = this;
+    let total = 0;
+    let signed = 0;
+    let largest = this.largest[neuron];
+    for (let k = 0; k < count; k++) {
+      const c = block[row + k];
+      const magnitude = Math.abs(c);
+      total += magnitude;
+      signed += c;
+      largest = Math.max(largest, magnitude);
+      pixelSums[k] += magnitude;
+      binSums[(blockBits[row + k] & MAGNITUDE) >> LOW_BITS] += magnitude;
+    }
+    this.total[neuron] += total;
+    this.signed[neuron] += signed;
+    this.largest[neuron] = largest;
+  }
+
+  private aboveFairShare(row: number, count: number): number {
+    const { block, pixelSums } = this;
+    const n = this.formula.neurons;
+    let above = 0;
+    for (let k = 0; k < count; k++) above += Math.abs(block[row + k]) * n > pixelSums[k] ? 1 : 0;
+    return above;
+  }
+
+  statistics(): NeuronStatistics {
+    const { total, signed, largest, pixels, area } = this;
+    const layerTotal = total.reduce((sum, t) => sum + t, 0);
+    return {
+      total,
+      share: total.map((t) => (layerTotal > 0 ? t / layerTotal : 0)),
+      mean: total.map((t) => t / area),
+      signedMean: signed.map((s) => s / area),
+      max: largest,
+      pixels,
+      dead: Uint8Array.from(largest, (m) => (m === 0 ? 1 : 0)),
+    };
+  }
+
+  /** τ of tracing.md §2 for any α, once all tiles are in. */
+  thresholds(): Thresholds {
+    return new Thresholds(this.binSums);
+  }
+
+  atlas(): PreviewAtlas {
+    return this.previews.atlas();
+  }
+}
+
+export class Thresholds {
+  /** Largest relative error of `at`. */
+  readonly error = BIN_ERROR;
+
+  constructor(private readonly binSums: Float64Array) {}
+
+  /** The value at which the descending cumulative sum of all |C| first reaches (1 − α) of the total. */
+  at(alpha: number): number {
+    const { binSums } = this;
+    const wanted = (1 - alpha) * binSums.reduce((sum, s) => sum + s, 0);
+    let bin = BINS - 1;
+    for (let reached = binSums[bin]; bin > 0 && reached < wanted;) reached += binSums[--bin];
+    // The bin's last value: nothing in the bin is above it, so a value that very many pixels share
+    // (such as the bias of switched-off units) does not count because of a rounding.
+    return new Float32Array(Int32Array.of(((bin + 1) << LOW_BITS) - 1).buffer)[0];
+  }
+}
+
+/**
+ * Number of neurons whose |C| is above each threshold, at each pixel of a tile.
+ * @returns one array a threshold, `tile.count` long @throws CancelledError
+ */
+export function countAbove(
+  formula: ContributionFormula,
+  tile: ActivationTile,
+  thresholds: readonly number[],
+  cancel: CancelToken,
+): Uint32Array[] {
+  const block = new Float32Array(MAX_BLOCK_PIXELS);
+  const bits = new Int32Array(block.buffer);
+  const limits = new Int32Array(Float32Array.from(thresholds).buffer);
+  const counts = thresholds.map(() => new Uint32Array(tile.count));
+  for (let from = 0; from < tile.count; from += MAX_BLOCK_PIXELS) {
+    cancel.throwIfCancelled();
+    const count = Math.min(MAX_BLOCK_PIXELS, tile.count - from);
+    for (let i = 0; i < formula.neurons; i++) {
+      evaluate(formula, i, tile, from, count, block);
+      for (let t = 0; t < limits.length; t++) addAbove(bits, count, limits[t], counts[t], from);
+    }
+  }
+  return counts;
+}
+
+function addAbove(bits: Int32Array, count: number, limit: number, counts: Uint32Array, at: number): void {
+  // Patterns of magnitudes are ordered like the magnitudes; the difference's sign bit is the answer.
+  for (let k = 0; k < count; k++) counts[at + k] += (limit - (bits[k] & MAGNITUDE)) >>> 31;
+}
+
+/** Average, smallest and largest count over all pixels, gathered tile by tile. */
+export class CountSummary {
+  private pixels = 0;
+  private sum = 0;
+  private min = Infinity;
+  private max = 0;
+
+  add(counts: Uint32Array): void {
+    this.pixels += counts.length;
+    for (const count of counts) {
+      this.sum += count;
+      if (count < this.min) this.min = count;
+      if (count > this.max) this.max = count;
+    }
+  }
+
+  result(neurons: number, alpha: number, threshold: number, thresholdError: number): NeuronsPerPixel {
+    return {
+      alpha,
+      threshold,
+      thresholdError,
+      mean: this.sum / this.pixels / neurons,
+      min: this.min / neurons,
+      max: this.max / neurons,
+    };
+  }
+}
+
+/**
+ * Lorenz curve: entry k is the part of the whole that the k smallest hold; n + 1 entries from 0 to 1.
+ * All zeros when there is nothing to share.
+ */
+export function lorenz(totals: Float64Array): Float64Array {
+  const ascending = totals.toSorted();
+  const curve = new Float64Array(totals.length + 1);
+  let sum = 0;
+  ascending.forEach((t, k) => (curve[k + 1] = sum += t));
+  return sum > 0 ? curve.map((c) => c / sum) : curve;
+}
+
+/** How evenly a layer's work is spread over its neurons. @param totals `total` of each neuron */
+export function distributedness(totals: Float64Array): Distributedness {
+  const n = totals.length;
+  const curve = lorenz(totals);
+  const dead = totals.reduce((count, t) => count + (t === 0 ? 1 : 0), 0);
+  if (dead === n) return { gini: 0, neuronsFor50: 0, neuronsFor90: 0, effectiveNeurons: 0, dead };
+  // The area under the curve by trapezoids; its excess over a straight line is the Gini coefficient.
+  let area = 0;
+  let entropy = 0;
+  for (let k = 1; k <= n; k++) {
+    area += (curve[k - 1] + curve[k]) / (2 * n);
+    const share = curve[k] - curve[k - 1];
+    if (share > 0) entropy -= share * Math.log(share);
+  }
+  const holding = (part: number) => {
+    let k = 1;
+    while (k < n && 1 - curve[n - k] < part) k++;
+    return k;
+  };
+  return {
+    gini: 1 - 2 * area,
+    neuronsFor50: holding(0.5),
+    neuronsFor90: holding(0.9),
+    effectiveNeurons: Math.exp(entropy),
+    dead,
+  };
+}

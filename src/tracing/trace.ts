@@ -1,0 +1,380 @@
+import { runTiles } from '../engine/tiles';
+import type { Engine, EngineTensor } from '../engine/types';
+import { neverCancelled, UsageError, type CancelToken } from '../errors';
+import { fillCoordinates } from '../inr/coordinates';
+import type { Inr, TracedLayer } from '../inr/types';
+import type { FloatMap, NeuronRef, PixelProbe } from '../worker/protocol';
+import {
+  channelFormula,
+  contributionFormula,
+  evaluate,
+  type ActivationTile,
+  type ContributionFormula,
+} from './contributions';
+import { countAbove, CountSummary, distributedness, LayerAccumulator, type Thresholds } from './statistics';
+import type { Completeness, LayerTrace } from './types';
+
+/** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
+const ALPHAS = [0.1, 0.5] as const;
+
+export interface TraceOptions {
+  /** Bytes that kept activations may take; what does not fit is computed again when asked for. */
+  readonly memoryBudget: number;
+  /** Dotted names; all when undefined. */
+  readonly layers?: readonly string[];
+  readonly cancel?: CancelToken;
+  /** The network's output `[H, W, C]`, unclamped, before any map. */
+  readonly onReconstruction?: (values: Float32Array) => void;
+  readonly onLayer?: (index: number, layer: LayerTrace) => void;
+  /** What is being done, and the part of the whole that is done. */
+  readonly onProgress?: (detail: string, fraction: number) => void;
+}
+
+interface Traced {
+  readonly layer: TracedLayer;
+  readonly formula: ContributionFormula;
+  /** Activations over the whole picture, when they fit. */
+  readonly kept: ActivationTile | undefined;
+}
+
+/**
+ * Traces every layer of a coordinate network over its picture.
+ * @throws CancelledError @throws UsageError when a layer is not the network's or it paints frames
+ */
+export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions): Promise<Trace> {
+  const { memoryBudget, cancel = neverCancelled, onReconstruction, onLayer, onProgress } = options;
+  if (inr.domain.kind !== 'pixels' || inr.domain.dims !== 2) {
+    throw new UsageError(
+      `${inr.title} is recognised, but tracing is for networks from (row, column) to a picture; use inspect.`,
+    );
+  }
+  const wanted = chosenLayers(inr, options.layers);
+  const pixels = inr.signal.height * inr.signal.width;
+  const bytes = wanted.reduce((sum, l) => sum + l.inputs * pixels * (l.inputImaginary ? 8 : 4), 0);
+  const keep = bytes <= memoryBudget;
+
+  const trace = new Trace(inr, engine);
+  const kept = new Map<string, Float32Array>();
+  if (keep) for (const name of valuesOf(wanted)) kept.set(name, new Float32Array(0));
+  await trace.reconstruct(kept, cancel, (fraction) =>
+    onProgress?.('Drawing the picture', fraction * (keep ? 0.5 : 0.3)),
+  );
+  onReconstruction?.(trace.reconstruction);
+
+  const begun = keep ? 0.5 : 0.3;
+  for (const [index, layer] of wanted.entries()) {
+    const share = (1 - begun) / wanted.length;
+    const detail = `Tracing layer ${index + 1} of ${wanted.length}: ${layer.name}`;
+    const progress = (fraction: number) => onProgress?.(detail, begun + share * (index + fraction));
+    progress(0);
+    const result = await trace.addLayer(layer, kept, cancel, progress);
+    onLayer?.(index, result);
+  }
+  return trace;
+}
+
+function chosenLayers(inr: Inr, names: readonly string[] | undefined): readonly TracedLayer[] {
+  if (!names) return inr.layers;
+  const known = new Map(inr.layers.map((layer) => [layer.name, layer]));
+  const chosen = new Set(
+    names.map((name) => {
+      const layer = known.get(name);
+      if (!layer) {
+        throw new UsageError(
+          `There is no layer ${JSON.stringify(name)} to trace; use ${[...known.keys()].join(', ')}.`,
+        );
+      }
+      return layer;
+    }),
+  );
+  return inr.layers.filter((layer) => chosen.has(layer));
+}
+
+const valuesOf = (layers: readonly TracedLayer[]) =>
+  layers.flatMap(({ input, inputImaginary }) => (inputImaginary ? [input, inputImaginary] : [input]));
+
+/** A traced network: statistics of every neuron, and full-precision maps on demand. */
+export class Trace {
+  readonly layers: LayerTrace[] = [];
+  /** `[H, W, C]`, unclamped. */
+  reconstruction: Float32Array = new Float32Array(0);
+  private readonly traced: Traced[] = [];
+  private readonly thresholds: Thresholds[] = [];
+  private residual: Completeness | undefined;
+  /** Last layer's output before its activation, `[channels, P]`. */
+  private affineOutput = new Float32Array(0);
+
+  constructor(
+    readonly inr: Inr,
+    private readonly engine: Engine,
+  ) {}
+
+  private get pixels(): number {
+    return this.inr.signal.height * this.inr.signal.width;
+  }
+
+  /** Residual of the last layer's contributions; NaN when that layer was not traced. */
+  get completeness(): Completeness {
+    return this.residual ?? { layer: '', largest: NaN, mean: NaN };
+  }
+
+  /** Runs the network tile by tile for `names`. */
+  private async run(
+    names: readonly string[],
+    cancel: CancelToken,
+    onTile: (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => void,
+  ): Promise<void> {
+    const { domain, graph, signal } = this.inr;
+    if (domain.kind !== 'pixels') throw new Error('frames are not made of pixels');
+    const session = await this.engine.load(graph, [...new Set(names)]);
+    try {
+      await runTiles({
+        session,
+        graph,
+        pixels: this.pixels,
+        fill: (out, start, end) =>
+          fillCoordinates(domain.convention, signal.height, signal.width, start, end, out),
+        onTile,
+        cancel,
+      });
+    } finally {
+      await session.release();
+    }
+  }
+
+  /** @param kept by name, the values to keep over the whole picture `[n, P]`; filled in */
+  async reconstruct(
+    kept: Map<string, Float32Array>,
+    cancel: CancelToken,
+    progress: (fraction: number) => void,
+  ): Promise<void> {
+    const { graph, signal } = this.inr;
+    const { channels } = signal;
+    const { pixels } = this;
+    const affine = this.inr.layers.at(-1)!.preActivation;
+    this.affineOutput = new Float32Array(pixels * channels);
+    this.reconstruction = new Float32Array(pixels * channels);
+    await this.run([graph.output, affine, ...kept.keys()], cancel, (start, end, outputs) => {
+      const count = end - start;
+      const planes = outputs.get(graph.output)!.data;
+      const affinePlanes = outputs.get(affine)!.data;
+      for (let c = 0; c < channels; c++) {
+        this.affineOutput.set(affinePlanes.subarray(c * count, (c + 1) * count), c * pixels + start);
+        for (let k = 0; k < count; k++)
+          this.reconstruction[(start + k) * channels + c] = planes[c * count + k];
+      }
+      for (const [name, before] of kept) {
+        const { data, shape } = outputs.get(name)!;
+        const whole = before.length > 0 ? before : new Float32Array(shape[0] * pixels);
+        if (whole !== before) kept.set(name, whole);
+        for (let i = 0; i < shape[0]; i++) {
+          whole.set(data.subarray(i * count, (i + 1) * count), i * pixels + start);
+        }
+      }
+      progress(end / pixels);
+    });
+  }
+
+  async addLayer(
+    layer: TracedLayer,
+    kept: ReadonlyMap<string, Float32Array>,
+    cancel: CancelToken,
+    progress: (fraction: number) => void,
+  ): Promise<LayerTrace> {
+    const { height, width } = this.inr.signal;
+    const formula = contributionFormula(layer);
+    const values = kept.get(layer.input);
+    const imaginary = layer.inputImaginary ? kept.get(layer.inputImaginary) : undefined;
+    const whole = values && { start: 0, count: this.pixels, values, ...(imaginary && { imaginary }) };
+    const traced: Traced = { layer, formula, kept: whole };
+    this.traced.push(traced);
+
+    const accumulator = new LayerAccumulator(formula, height, width);
+    await this.eachTile(traced, cancel, (tile) => {
+      accumulator.add(tile, cancel);
+      if (layer.last) this.addResidual(layer, tile);
+      progress((0.7 * (tile.start + tile.count)) / this.pixels);
+    });
+    const thresholds = accumulator.thresholds();
+    this.thresholds.push(thresholds);
+    const limits = ALPHAS.map((alpha) => thresholds.at(alpha));
+    const counts = ALPHAS.map(() => new CountSummary());
+    await this.eachTile(traced, cancel, (tile) => {
+      countAbove(formula, tile, limits, cancel).forEach((count, k) => counts[k].add(count));
+      progress(0.7 + (0.3 * (tile.start + tile.count)) / this.pixels);
+    });
+
+    const statistics = accumulator.statistics();
+    const result: LayerTrace = {
+      name: layer.name,
+      kind: layer.kind,
+      neurons: layer.inputs,
+      outputs: layer.outputs,
+      activation: layer.activation,
+      last: layer.last,
+      mapDefinition: formula.definition,
+      statistics,
+      distributedness: distributedness(statistics.total),
+      neuronsPerPixel: counts.map((count, k) =>
+        count.result(layer.inputs, ALPHAS[k], limits[k], thresholds.error),
+      ),
+      previews: accumulator.atlas(),
+    };
+    this.layers.push(result);
+    return result;
+  }
+
+  /** Σ of all contributions against the last layer's affine output, as the network itself computed it. */
+  private addResidual(layer: TracedLayer, tile: ActivationTile): void {
+    const { inputs, outputs } = layer;
+    const before = this.residual ?? { layer: layer.name, largest: 0, mean: 0 };
+    let { largest } = before;
+    let sum = 0;
+    const added = new Float64Array(tile.count);
+    const part = new Float32Array(tile.count);
+    for (let j = 0; j < outputs; j++) {
+      const formula = channelFormula(layer, j);
+      added.fill(0);
+      for (let i = 0; i < inputs; i++) {
+        evaluate(formula, i, tile, 0, tile.count, part);
+        for (let k = 0; k < tile.count; k++) added[k] += part[k];
+      }
+      const row = j * this.pixels + tile.start;
+      for (let k = 0; k < tile.count; k++) {
+        const difference = Math.abs(added[k] - this.affineOutput[row + k]);
+        largest = Math.max(largest, difference);
+        sum += difference;
+      }
+    }
+    this.residual = { layer: layer.name, largest, mean: before.mean + sum / (this.pixels * outputs) };
+  }
+
+  /** A layer's activations over the whole picture, from memory or computed again. */
+  private async eachTile(
+    { layer, kept }: Traced,
+    cancel: CancelToken,
+    onTile: (tile: ActivationTile) => void,
+  ): Promise<void> {
+    if (kept) {
+      // The event loop gets a turn between layers; the loops inside ask for cancellation themselves.
+      await new Promise((resolve) => setImmediate(resolve));
+      onTile(kept);
+      return;
+    }
+    await this.run(valuesOf([layer]), cancel, (start, end, outputs) => {
+      const imaginary = layer.inputImaginary && outputs.get(layer.inputImaginary)?.data;
+      onTile({
+        start,
+        count: end - start,
+        values: outputs.get(layer.input)!.data,
+        ...(imaginary && { imaginary }),
+      });
+    });
+  }
+
+  private at(index: number): Traced {
+    const traced = this.traced[index];
+    if (!traced) throw new RangeError(`no traced layer ${index}`);
+    return traced;
+  }
+
+  private picture(data: Float32Array): FloatMap {
+    return { width: this.inr.signal.width, height: this.inr.signal.height, data };
+  }
+
+  private checkNeuron({ layer }: Traced, neuron: number): void {
+    if (!Number.isInteger(neuron) || neuron < 0 || neuron >= layer.inputs) {
+      throw new RangeError(`${layer.name} has no neuron ${neuron}`);
+    }
+  }
+
+  /** One neuron's contributions, `[H, W]`, signed; of one channel when `channel` is given. */
+  async map({ layer, neuron }: NeuronRef, channel?: number): Promise<FloatMap> {
+    const traced = this.at(layer);
+    this.checkNeuron(traced, neuron);
+    const formula = channel === undefined ? traced.formula : channelFormula(traced.layer, channel);
+    const out = new Float32Array(this.pixels);
+    await this.eachTile(traced, neverCancelled, (tile) =>
+      evaluate(formula, neuron, tile, 0, tile.count, out, tile.start),
+    );
+    return this.picture(out);
+  }
+
+  /** Σ of several neurons' maps. */
+  async sum(layer: number, neurons: readonly number[]): Promise<FloatMap> {
+    const traced = this.at(layer);
+    for (const neuron of neurons) this.checkNeuron(traced, neuron);
+    const out = new Float32Array(this.pixels);
+    await this.eachTile(traced, neverCancelled, (tile) => {
+      const part = new Float32Array(tile.count);
+      for (const neuron of neurons) {
+        evaluate(traced.formula, neuron, tile, 0, tile.count, part);
+        for (let k = 0; k < tile.count; k++) out[tile.start + k] += part[k];
+      }
+    });
+    return this.picture(out);
+  }
+
+  /** Part of the layer's neurons whose |C| is above the threshold, at each pixel. */
+  async neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap> {
+    const traced = this.at(layer);
+    const limit = this.thresholds[layer].at(alpha);
+    const out = new Float32Array(this.pixels);
+    await this.eachTile(traced, neverCancelled, (tile) => {
+      const [counts] = countAbove(traced.formula, tile, [limit], neverCancelled);
+      for (let k = 0; k < tile.count; k++) out[tile.start + k] = counts[k] / traced.layer.inputs;
+    });
+    return this.picture(out);
+  }
+
+  /** The network's output at one pixel, and the strongest neurons of every traced layer there. */
+  async probe(row: number, column: number, top: number): Promise<PixelProbe> {
+    const { height, width, channels } = this.inr.signal;
+    if (!(row >= 0 && row < height && column >= 0 && column < width)) {
+      throw new RangeError(`pixel ${row}, ${column} is outside the ${height}x${width} picture`);
+    }
+    const pixel = row * width + column;
+    const layers: PixelProbe['layers'][number][] = [];
+    for (const [index, traced] of this.traced.entries()) {
+      const values = new Float32Array(traced.layer.inputs);
+      await this.eachTile(traced, neverCancelled, (tile) => {
+        const from = pixel - tile.start;
+        if (from < 0 || from >= tile.count) return;
+        for (let i = 0; i < values.length; i++) evaluate(traced.formula, i, tile, from, 1, values, i);
+      });
+      const order = Array.from(values.keys()).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]));
+      const strongest = order.slice(0, top).map((neuron) => ({ neuron, contribution: values[neuron] }));
+      const all = values.reduce((sum, v) => sum + Math.abs(v), 0);
+      const held = strongest.reduce((sum, { contribution }) => sum + Math.abs(contribution), 0);
+      layers.push({ layer: index, top: strongest, held: all > 0 ? held / all : 0 });
+    }
+    return {
+      row,
+      column,
+      value: Array.from(this.reconstruction.subarray(pixel * channels, (pixel + 1) * channels)),
+      layers,
+    };
+  }
+
+  /** Every map of a layer in order, `[H, W]` each; the array is reused. */
+  async *maps(layer: number): AsyncGenerator<Float32Array> {
+    const traced = this.at(layer);
+    for (let neuron = 0; neuron < traced.layer.inputs; neuron++) {
+      yield (await this.map({ layer, neuron })).data;
+    }
+  }
+
+  /** Every neuron's maps for each channel in turn, `[H, W]` each. */
+  async *channelMaps(layer: number): AsyncGenerator<Float32Array> {
+    const { inputs, outputs } = this.at(layer).layer;
+    for (let neuron = 0; neuron < inputs; neuron++) {
+      for (let channel = 0; channel < outputs; channel++) {
+        yield (await this.map({ layer, neuron }, channel)).data;
+      }
+    }
+  }
+
+  dispose(): void {
+    this.traced.length = 0;
+  }
+}
