@@ -85,7 +85,7 @@ export interface ModelProto {
 }
 
 /** Far above any real network, far below what could exhaust memory. */
-const limits = { fields: 2_000_000, rank: 16, nameBytes: 1 << 20 };
+const limits = { fields: 1_000_000, rank: 16, nameBytes: 1 << 20 };
 
 const nothing = new Uint8Array(0);
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -99,6 +99,7 @@ const signed = (value: bigint) => BigInt.asIntN(64, value);
 
 /** Reads the varint at `at`; returns its value and the offset behind it. */
 function readVarint(bytes: Uint8Array, at: number): [bigint, number] {
+  if (bytes[at] < 0x80) return [BigInt(bytes[at]), at + 1];
   let value = 0n;
   for (let shift = 0n; shift < 70n; shift += 7n) {
     if (at >= bytes.length) throw broken('a number is cut off');
