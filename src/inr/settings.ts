@@ -209,14 +209,13 @@ export const frequencyFactor = choiceSetting<FrequencyFactor>(
   ['1', 'pi', '2pi'],
 );
 
-const flag = (value: Plain): boolean | undefined => {
+/** A yes or no. */
+export const flag = (value: Plain): boolean | undefined => {
   if (typeof value === 'boolean') return value;
   if (value === 0 || value === 1) return value === 1;
   if (typeof value === 'string' && /^(true|false|yes|no)$/i.test(value)) return /^(true|yes)$/i.test(value);
   return undefined;
 };
-export { flag };
-
 /** Pairs of numbers like [-1, 1] or "-1,1" or "(-1, 1)". */
 export function pair(value: Plain): readonly [number, number] | undefined {
   const numbers = Array.isArray(value)

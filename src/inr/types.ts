@@ -65,6 +65,8 @@ export interface TracedLayer {
   readonly weightImaginary?: Float32Array;
   readonly bias: Float32Array | null;
   readonly biasImaginary?: Float32Array;
+  /** PixelShuffle's factor between this convolution and its activation, when there is one. */
+  readonly shuffle?: number;
   /** What follows this layer inside the network. */
   readonly activation: Activation;
   /** The activation as a scalar function of the affine result, when it is one (σ of tracing.md §1). */

@@ -5,6 +5,7 @@ import { fourier } from './fourier';
 import { gaussian } from './gaussian';
 import { mfn } from './mfn';
 import { mlp } from './mlp';
+import { hnerv, hnervTime, nerv } from './nerv';
 import { posenc } from './posenc';
 import { sirens } from './siren';
 import { wires } from './wire';
@@ -21,5 +22,8 @@ export const families: readonly Family[] = [
   fourier,
   finer,
   gaussian,
+  nerv,
+  hnervTime,
+  hnerv,
   mlp,
 ];

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { inrIn, largestDifference, prediction, reconstruct } from './run';
+import { inrIn, largestDifference, prediction, reconstruct, values } from './run';
 
 const data = path.join(import.meta.dirname, '../../../../shared/data');
 const here = existsSync(data);
@@ -39,5 +39,21 @@ describe.skipIf(!here)('shared checkpoints', () => {
     const inr = inrIn(path.join(data, 'wire-kodim05/wire_kodim05.pth'), { corrections: { size: '128x192' } });
     expect(inr.family).toBe('wire');
     expect(largestDifference(await reconstruct(inr), prediction('wire-kodim05'))).toBeLessThan(1e-4);
+  });
+
+  it('NeRV needs its number of frames only', async () => {
+    const inr = inrIn(path.join(data, 'nerv-bunny/model_best.pth'), { corrections: { frames: '16' } });
+    expect([inr.family, inr.signal]).toEqual([
+      'nerv-hnerv',
+      { kind: 'video', channels: 3, height: 128, width: 256, frames: 16 },
+    ]);
+    expect(inr.layers.map(({ name, inputs, outputs, shuffle }) => [name, inputs, outputs, shuffle])).toEqual([
+      ['decoder.1.conv.upconv.0', 42, 560, 4],
+      ['decoder.2.conv.upconv.0', 35, 116, 2],
+      ['decoder.3.conv.upconv.0', 29, 96, 2],
+      ['head_layer', 24, 3, undefined],
+    ]);
+    const frame = (await values(inr, [inr.graph.output], 3)).get(inr.graph.output)!;
+    expect(largestDifference(frame, prediction('nerv-bunny'))).toBeLessThan(1e-4);
   });
 });
