@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
 import { neverCancelled } from '../src/errors';
 import type { TraceOptions, TraceResult } from '../src/worker/protocol';
-import { Service } from '../src/worker/service';
+import type { Service } from '../src/worker/service';
 
 /** Arrays of an NPZ file as numbers, by name. float32, float64 and int64 only. */
 export function readNpz(

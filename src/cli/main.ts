@@ -19,7 +19,6 @@ import { inspectionText, traceJson, traceText } from './output';
 const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   inspect FILE    what the checkpoint holds and what was assumed
   trace FILE      contribution maps and statistics of every neuron
-  cluster FILE    groups of neurons that paint alike
   formats         file formats that can be read
 
   --json                   one JSON document on stdout
@@ -30,9 +29,6 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --layers a,b             trace these layers only
   --maps FILE.npz          writes the maps, readable by numpy
   --reconstruction FILE    writes the picture: .png, or .npy (float32, unclamped)
-  --clusters K             number of clusters (default: suggested)
-  --features edge|color|space  what neurons are compared by (default: edge)
-  --seed N                 seed of the clustering (default: 0)
 `;
 
 const shared = {
@@ -258,8 +254,8 @@ async function main(): Promise<void> {
     default:
       throw new UsageError(
         command === undefined
-          ? 'Give a command: inspect, trace, cluster or formats.'
-          : `There is no command ${JSON.stringify(command)}; use inspect, trace, cluster or formats.`,
+          ? 'Give a command: inspect, trace or formats.'
+          : `There is no command ${JSON.stringify(command)}; use inspect, trace or formats.`,
       );
   }
 }

@@ -95,11 +95,8 @@ export class Service {
       };
     },
 
-    cluster: async ({ trace, options }, emit, cancel) => {
-      emit({ type: 'phase', phase: 'clustering', detail: 'Grouping neurons', fraction: 0 });
-      const { clusterNeurons } = await import('../tracing/clustering');
-      return clusterNeurons(this.live(trace), options, cancel);
-    },
+    cluster: () =>
+      Promise.reject(new UsageError('Neurons cannot be clustered in this version yet; use trace.')),
 
     map: async ({ trace, neuron, channel }) => this.live(trace).map(neuron, channel),
     sum: async ({ trace, layer, neurons }) => this.live(trace).sum(layer, neurons),
