@@ -142,7 +142,9 @@ function product(choices: readonly (readonly [string, readonly SettingValue[]])[
 
 /** A setting's choices as values, what is assumed now first. */
 function choicesOf({ value, choices = [] }: Assumption): SettingValue[] {
-  const values = choices.map((choice) => (typeof value === 'number' ? Number(choice) : choice));
+  const values = choices.map((choice) =>
+    typeof value === 'number' ? Number(choice) : typeof value === 'boolean' ? choice === 'true' : choice,
+  );
   return [value, ...values.filter((choice) => choice !== value)];
 }
 

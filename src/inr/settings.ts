@@ -216,6 +216,14 @@ export const flag = (value: Plain): boolean | undefined => {
   if (typeof value === 'string' && /^(true|false|yes|no)$/i.test(value)) return /^(true|yes)$/i.test(value);
   return undefined;
 };
+export const booleanSetting = (name: string, aliases: readonly string[]): Setting<boolean> => ({
+  name,
+  aliases,
+  expects: 'true or false',
+  choices: [true, false],
+  read: flag,
+});
+
 /** Pairs of numbers like [-1, 1] or "-1,1" or "(-1, 1)". */
 export function pair(value: Plain): readonly [number, number] | undefined {
   const numbers = Array.isArray(value)

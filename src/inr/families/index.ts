@@ -5,6 +5,7 @@ import { fourier } from './fourier';
 import { gaussian } from './gaussian';
 import { mfn } from './mfn';
 import { mlp } from './mlp';
+import { modulated } from './modulated';
 import { hnerv, hnervTime, nerv } from './nerv';
 import { posenc } from './posenc';
 import { sirens } from './siren';
@@ -18,6 +19,7 @@ export const families: readonly Family[] = [
   ...posenc,
   ...wires,
   ...mfn,
+  ...modulated,
   coordinateMlps,
   fourier,
   finer,
