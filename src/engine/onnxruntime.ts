@@ -16,7 +16,7 @@ function loadOrt(): Ort {
   } catch (error) {
     const platform = `${process.platform}-${process.arch}`;
     throw new UserError(
-      `onnxruntime cannot be loaded on ${platform} (${firstLine(error)}); choose the tensorflow engine instead.`,
+      `onnxruntime cannot be loaded on ${platform} (${firstLine(error)}); it needs a complete installation on 64-bit Linux or Windows or a Mac with Apple silicon.`,
       ExitCode.usage,
     );
   }
