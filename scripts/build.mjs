@@ -48,7 +48,8 @@ async function configurations() {
   ];
 }
 
-await rm(path.join(root, 'dist'), { recursive: true, force: true });
+// What is shipped starts from nothing; otherwise a running editor would lose its files under its feet.
+if (production) await rm(path.join(root, 'dist'), { recursive: true, force: true });
 await mkdir(path.join(root, 'dist', 'webview'), { recursive: true });
 const codicons = path.dirname(require.resolve('@vscode/codicons/dist/codicon.css'));
 for (const file of ['codicon.css', 'codicon.ttf']) {
