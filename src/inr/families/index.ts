@@ -6,6 +6,7 @@ import { gaussian } from './gaussian';
 import { mfn } from './mfn';
 import { mlp } from './mlp';
 import { modulated } from './modulated';
+import { hashGrids, nerf } from './nerf';
 import { hnerv, hnervTime, nerv } from './nerv';
 import { posenc } from './posenc';
 import { sirens } from './siren';
@@ -24,6 +25,8 @@ export const families: readonly Family[] = [
   fourier,
   finer,
   gaussian,
+  nerf,
+  ...hashGrids,
   nerv,
   hnervTime,
   hnerv,
