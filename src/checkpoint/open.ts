@@ -1,9 +1,18 @@
 /** Opens any supported file. The reader is chosen by content, never by extension alone. */
 import { CheckpointError } from '../errors';
+import { signature as hdf5Signature } from './hdf5/file';
+import { parseJson } from './json';
+import { isKeras, readH5, readKeras } from './keras';
+import { beginsWithMap, readMsgpack } from './msgpack';
+import { isNpy, readNpy, readNpz } from './numpy';
+import { beginsAsModel, readOnnx } from './onnx';
 import { findPickle, readArchive } from './pytorch/archive';
 import { readPickleFile } from './pytorch/legacy';
 import { readTar } from './pytorch/tar';
-import type { ByteSource, Checkpoint } from './types';
+import { headerLength, readSafetensors } from './safetensors';
+import { readShards, weightMap } from './shards';
+import { readTfjs, weightsManifest } from './tfjs';
+import type { ByteSource, Checkpoint, Value } from './types';
 import { ZipArchive } from './zip';
 
 export interface Format {
@@ -20,21 +29,65 @@ export const formats: readonly Format[] = [
   { id: 'pytorch-tar', title: 'PyTorch before 0.2', extensions: ['.pt', '.pth'] },
   { id: 'torchscript', title: 'TorchScript (weights)', extensions: ['.pt', '.pth', '.ts'] },
   { id: 'pickle', title: 'Pickle of arrays (also dill)', extensions: ['.pkl', '.pickle', '.npz'] },
+  { id: 'safetensors', title: 'safetensors', extensions: ['.safetensors'] },
+  { id: 'safetensors-sharded', title: 'safetensors in shards, with index', extensions: ['.json'] },
+  { id: 'pytorch-zip-sharded', title: 'PyTorch in shards, with index', extensions: ['.json'] },
+  { id: 'onnx', title: 'ONNX', extensions: ['.onnx'] },
+  { id: 'tfjs', title: 'TensorFlow.js', extensions: ['.json'] },
+  { id: 'keras', title: 'Keras 3', extensions: ['.keras'] },
+  { id: 'hdf5', title: 'Keras and other HDF5', extensions: ['.h5', '.hdf5'] },
+  { id: 'npz', title: 'NumPy arrays', extensions: ['.npz'] },
+  { id: 'npy', title: 'NumPy array', extensions: ['.npy'] },
+  { id: 'flax-msgpack', title: 'Flax msgpack', extensions: ['.msgpack', '.flax'] },
 ];
+
+const maxJson = 64 * 2 ** 20;
 
 /**
  * Reads the structure of a checkpoint; tensors are read on demand, so keep `source` open for them.
  * @throws CheckpointError with one sentence that says what the file is instead, or where it is damaged.
  */
 export function openCheckpoint(source: ByteSource): Checkpoint {
+  return open(source, true);
+}
+
+/** @param mayBeIndex false for a shard, which names no further files. */
+function open(source: ByteSource, mayBeIndex: boolean): Checkpoint {
   if (source.size === 0) {
     throw new CheckpointError(`${source.name} is empty; save or copy it again.`);
   }
   const head = source.read(0, Math.min(source.size, 4096));
   if (startsWith(head, 'PK\x03\x04') || startsWith(head, 'PK\x05\x06')) return openZip(source);
   if (head[0] === 0x80 && head[1] <= 5) return readPickleFile(source);
+  if (startsWith(head, hdf5Signature)) return readH5(source);
+  if (startsWith(head, '\x93NUMPY')) return readNpy(source);
   if (startsWith(head.subarray(257), 'ustar')) return readTar(source);
-  return tryUnmarked(source) ?? refuse(source, head);
+  const header = headerLength(source);
+  if (header !== undefined) return readSafetensors(source, header);
+  if (beginsAsModel(head)) return readOnnx(source);
+  if (beginsWithMap(head)) return readMsgpack(source);
+  return (mayBeIndex ? openJson(source, head) : undefined) ?? tryUnmarked(source) ?? refuse(source, head);
+}
+
+function openZip(source: ByteSource): Checkpoint {
+  const archive = ZipArchive.open(source);
+  const pickle = findPickle(archive, source);
+  if (pickle !== undefined) return readArchive(source, archive, pickle);
+  if (isKeras(archive)) return readKeras(source, archive);
+  if (archive.names.some(isNpy)) return readNpz(archive);
+  throw new CheckpointError(
+    `${source.name} is a zip archive without a checkpoint of a known format in it; unpack it and choose the checkpoint inside.`,
+  );
+}
+
+/** Files of JSON that name where the weights are. */
+function openJson(source: ByteSource, head: Uint8Array): Checkpoint | undefined {
+  if (!/^\s*\{\s*"/.test(Buffer.from(head).toString('latin1')) || source.size > maxJson) return undefined;
+  const value = parseJson(source.read(0, source.size), source.name);
+  const files = weightMap(value);
+  if (files) return readShards(source, files, (shard) => open(shard, false));
+  const groups = weightsManifest(value);
+  return groups && readTfjs(source, value as ReadonlyMap<string, Value>, groups);
 }
 
 /** Pickles of protocols 0 and 1 have no signature, but they begin and end in few ways. */
@@ -48,15 +101,6 @@ function tryUnmarked(source: ByteSource): Checkpoint | undefined {
     if (error instanceof CheckpointError) return undefined;
     throw error;
   }
-}
-
-function openZip(source: ByteSource): Checkpoint {
-  const archive = ZipArchive.open(source);
-  const pickle = findPickle(archive, source);
-  if (pickle !== undefined) return readArchive(source, archive, pickle);
-  throw new CheckpointError(
-    `${source.name} is a zip archive without a checkpoint in it; choose the checkpoint file itself.`,
-  );
 }
 
 /** One sentence for what a file is that no reader takes. */

@@ -1,5 +1,7 @@
 /** What every reader returns: the file's content as data. Nothing in it can run. */
 
+import type { ModelProto } from '../onnx/modelProto';
+
 export type DType =
   | 'float16'
   | 'bfloat16'
@@ -90,6 +92,11 @@ export interface Checkpoint {
   readonly opaque: readonly string[];
   /** What was odd but survivable, one sentence each. */
   readonly warnings: readonly string[];
+  /** Of an ONNX file: its graph and the way to its external data, as `fromOnnx` takes them. */
+  readonly onnx?: {
+    readonly model: ModelProto;
+    readonly external: (location: string, offset: number, length: number | undefined) => Uint8Array;
+  };
 }
 
 /** One configuration file found beside a checkpoint (or given by `--config`). */

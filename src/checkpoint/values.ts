@@ -34,7 +34,8 @@ const weightKeys = [
 const notWeights = /optim|sched|scaler|callback|loops|rng|exp_avg|momentum/i;
 /** Averaged copies come after the weights they were averaged from. */
 const averaged = /(^|_)(ema|avg|averaged|shadow)(_|$)|ema_?model/i;
-const weightName = /(^|[./_])(weight|kernel|w|bias|b)(_[gv])?$/;
+/** Of PyTorch, Flax, Haiku, and Keras 2 (`kernel:0`) and 3 (`vars.0`). */
+const weightName = /(^|[./_])(weight|kernel|w|bias|b)(_[gv]|:0)?$|(^|\.)vars\.\d+$/;
 
 /**
  * All sets of weights in a file, the most likely first: under the usual keys, at the top level, in
@@ -56,21 +57,24 @@ export function stateDicts(checkpoint: Checkpoint): StateDict[] {
       continue;
     }
     const own = new Map<string, Tensor>();
-    let branches = 0;
+    const tree = new Map<string, Tensor>();
+    let parts = 0;
     for (const [key, child] of children(value)) {
       const tensor = asTensor(child);
-      if (tensor) own.set(key, tensor);
-      else if (isContainer(child) && !notWeights.test(key)) {
-        branches++;
+      if (tensor) {
+        own.set(key, tensor);
+        tree.set(key, tensor);
+      } else if (isContainer(child) && !notWeights.test(key)) {
         queue.push({ value: child, path: [...path, key] });
+        const before = tree.size;
+        collect(child, `${key}.`, tree, budget);
+        if (tree.size > before) parts++;
       }
     }
     if (own.size > 0) found.push({ path, tensors: own });
-    if (branches + Math.min(own.size, 1) > 1) {
-      const tree = new Map<string, Tensor>();
-      collect(value, '', tree, budget);
-      // Names that already have dots are those of several complete state dicts, not of one tree.
-      if (tree.size > own.size && !hasDottedKey(value, budget)) found.push({ path, tensors: tree });
+    // Names that already have dots are those of several complete state dicts, not of one tree.
+    if (parts + Math.min(own.size, 1) > 1 && tree.size > own.size && !hasDottedKey(value, budget)) {
+      found.push({ path, tensors: tree });
     }
   }
   return found.sort((a, b) => likelihood(b) - likelihood(a));

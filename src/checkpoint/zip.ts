@@ -67,8 +67,11 @@ export class ZipArchive {
     return file.read(0, file.size);
   }
 
-  /** A file as a source of its own. Its check sum is verified first; stored files are then read on demand. */
-  open(name: string): ByteSource {
+  /**
+   * A file as a source of its own; stored files are read on demand.
+   * @param verify checks the sum first. Without, only look at what is checked again later.
+   */
+  open(name: string, verify = true): ByteSource {
     const entry = this.entries.get(name);
     if (!entry) throw this.error(`has no entry ${quote(name)}`);
     if (entry.flags & 0b0010_0000_0100_0001) {
@@ -79,7 +82,7 @@ export class ZipArchive {
     switch (entry.method) {
       case 0:
         if (entry.size !== entry.packed) throw this.damaged(name, 'has two different sizes');
-        return this.verify(entry, packed);
+        return verify ? this.verify(entry, packed) : packed;
       case 8:
         return this.inflate(entry, packed);
       default:

@@ -7,7 +7,7 @@ import {
   type ModelProto,
   type NodeProto,
   type TensorProto,
-} from './modelProto';
+} from '../onnx/modelProto';
 import { operators, type Attribute, type Constant, type Graph, type GraphNode, type OpName } from './types';
 
 export interface OnnxOptions {

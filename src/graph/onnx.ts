@@ -1,5 +1,5 @@
 import type { Attribute, Constant, Graph } from './types';
-import { DataType, encodeModel, type AttributeValue, type TensorProto } from './modelProto';
+import { DataType, encodeModel, type AttributeValue, type TensorProto } from '../onnx/modelProto';
 
 /** What graphs are written as: onnxruntime 1.17 and newer run it; opset 20 brought Gelu. */
 export const irVersion = 9;

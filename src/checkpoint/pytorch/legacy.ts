@@ -52,7 +52,8 @@ function isLegacy(bytes: Uint8Array): boolean {
   return magicNumber.equals(bytes.subarray(0, magicNumber.length));
 }
 
-function readPlain(bytes: Uint8Array<ArrayBuffer>): Checkpoint {
+/** A pickle alone. */
+export function readPlain(bytes: Uint8Array<ArrayBuffer>): Checkpoint {
   const opaque = new Set<string>();
   const constructors = new TorchConstructors(noStorages, (inner) => loadStorage(inner, opaque, 1));
   const { value, end } = unpickle(bytes, constructors, opaque);

@@ -1,7 +1,7 @@
 /** NumPy scalars, arrays and dtypes inside a pickle. Source: numpy/core/src/multiarray (`__reduce__`). */
 import { CheckpointError } from '../../errors';
 import { itemSize, toFloat32, type ByteOrder } from '../elements';
-import { columnMajorStrides, isSize, makeTensor } from '../tensor';
+import { columnMajorStrides, elementCount, isSize, makeTensor } from '../tensor';
 import type { DType, Tensor } from '../types';
 import { asBytes, Pending, type Construct, type Item } from './pickle';
 
@@ -102,7 +102,8 @@ function array(
 ): Item {
   if (!(type instanceof PendingType) || !isShape(shape)) throw malformed();
   if (Array.isArray(data)) return shape.length === 0 && data.length === 1 ? data[0] : data;
-  return numpyTensor(asBytes(data), type.type, shape, fortran) ?? undescribed(type);
+  const bytes = asBytes(data);
+  return numpyTensor(bytes, type.type, shape, fortran) ?? numpyText(type.type, shape, bytes);
 }
 
 /** A tensor over an array's bytes; undefined when its elements are no numbers. */
@@ -123,9 +124,39 @@ function numpyTensor(
   );
 }
 
-/** Text for an array whose elements are text, dates or structures. */
-function undescribed(type: PendingType): Item {
-  return `<NumPy array of ${type.type.code.slice(0, 20)}>`;
+const maxTexts = 10_000;
+
+/**
+ * Elements that are no numbers: text (`S7`, `U7`) as a list, or one text when there are no dimensions;
+ * dates and structures are only named.
+ */
+export function numpyText(
+  type: NumpyType,
+  shape: readonly number[],
+  bytes: Uint8Array<ArrayBuffer>,
+): string | string[] {
+  const width = Number(/^[SU](\d{1,6})$/.exec(type.code)?.[1]) * (type.code.startsWith('U') ? 4 : 1);
+  const count = elementCount(shape, 'A NumPy array');
+  if (!(count <= maxTexts && count * width <= bytes.length)) {
+    return `<NumPy array of ${type.code.slice(0, 20)}>`;
+  }
+  const texts = Array.from({ length: count }, (_, i) =>
+    oneText(bytes.subarray(i * width, (i + 1) * width), type),
+  );
+  return shape.length === 0 ? texts[0] : texts;
+}
+
+/** NumPy pads text with zeros; `U` has four bytes a character. */
+function oneText(bytes: Uint8Array<ArrayBuffer>, { code, order }: NumpyType): string {
+  if (code.startsWith('S')) return Buffer.from(bytes).toString('latin1').replace(/\0+$/, '');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let text = '';
+  for (let i = 0; i + 4 <= bytes.length; i += 4) {
+    const character = view.getUint32(i, order === 'little');
+    if (character === 0) break;
+    text += character <= 0x10ffff ? String.fromCodePoint(character) : '\ufffd';
+  }
+  return text;
 }
 
 function scalar(type: Item | undefined, raw: Item | undefined): Item {
@@ -133,9 +164,7 @@ function scalar(type: Item | undefined, raw: Item | undefined): Item {
   const { dtype, order, code } = type.type;
   if (code.startsWith('O')) return raw ?? null;
   const bytes = asBytes(raw);
-  if (code.startsWith('S')) return Buffer.from(bytes).toString('latin1');
-  if (code.startsWith('U')) return utf32(bytes, order);
-  if (!dtype) return undescribed(type);
+  if (!dtype) return numpyText(type.type, [], bytes);
   if (bytes.length !== itemSize[dtype]) throw malformed();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   switch (dtype) {
@@ -158,18 +187,6 @@ function scalar(type: Item | undefined, raw: Item | undefined): Item {
 function exact(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
-}
-
-/** NumPy's text: four bytes a character, padded with zeros. */
-function utf32(bytes: Uint8Array, order: ByteOrder): string {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let text = '';
-  for (let i = 0; i + 4 <= bytes.length; i += 4) {
-    const code = view.getUint32(i, order === 'little');
-    if (code === 0) break;
-    text += code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
-  }
-  return text;
 }
 
 function isShape(item: Item | undefined): item is number[] {

@@ -10,7 +10,7 @@ import {
   type AttributeValue,
   type ModelProto,
   type NodeProto,
-} from '../../../src/graph/modelProto';
+} from '../../../src/onnx/modelProto';
 import { toOnnx } from '../../../src/graph/onnx';
 import type { Graph } from '../../../src/graph/types';
 

@@ -9,7 +9,7 @@ import { makeZip, type ZipFile, type ZipOptions } from './zip';
 
 export const fixtures = path.join(import.meta.dirname, '../../../fixtures/checkpoint');
 
-interface ExpectedTensor {
+export interface ExpectedTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly values: readonly (number | string)[];
