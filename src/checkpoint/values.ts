@@ -31,7 +31,7 @@ const weightKeys = [
 ];
 
 /** Keys whose tensors are not weights. */
-const notWeights = /optim|sched|scaler|callback|loops|rng|exp_avg|momentum/i;
+const notWeights = /optim|opt_state|sched|scaler|callback|loops|rng|exp_avg|momentum/i;
 /** Averaged copies come after the weights they were averaged from. */
 const averaged = /(^|_)(ema|avg|averaged|shadow)(_|$)|ema_?model/i;
 /** Of PyTorch, Flax, Haiku, and Keras 2 (`kernel:0`) and 3 (`vars.0`). */

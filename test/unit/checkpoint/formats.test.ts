@@ -10,6 +10,7 @@ const parse = (name: string): unknown => JSON.parse(fs.readFileSync(path.join(fi
 /** What the writers of the fixtures put into them, by file and name. */
 const written = {
   ...(parse('formats.json') as Record<string, Written>),
+  ...(parse('libraries.json') as Record<string, Written>),
   'tfjs/model.json': parse('tfjs.json') as Written,
 };
 
@@ -23,12 +24,15 @@ const places: Record<string, [format: string, ...path: string[]]> = {
   'flax.msgpack': ['flax-msgpack', 'params'],
   'functa.npz': ['pickle', 'params'],
   'keras2.h5': ['hdf5', 'model_weights'],
-  'keras3.keras': ['keras', 'weights', 'layers'],
   'latest.h5': ['hdf5'],
   'list.npy': ['npy', 'array'],
+  'model.h5': ['hdf5', 'model_weights'],
+  'model.keras': ['keras', 'weights', 'layers'],
   'model.safetensors': ['safetensors'],
+  'model.weights.h5': ['hdf5', 'layers'],
   'sharded.safetensors.index.json': ['safetensors-sharded'],
   'siren.onnx': ['onnx', 'weights'],
+  'state.msgpack': ['flax-msgpack', 'params'],
   'stored.npz': ['npz'],
   'tfjs/model.json': ['tfjs', 'weights'],
 };
