@@ -13,13 +13,15 @@ export interface TileRun {
   readonly fill: (coordinates: Float32Array, start: number, end: number) => void;
   /**
    * Takes the outputs of pixels `start` to `end`, each `[n, end − start]`. The tensors are overwritten
-   * by the next tile: copy what must last.
+   * by the next tile, except those named in `keep`: copy what must last.
    */
   readonly onTile: (
     start: number,
     end: number,
     outputs: ReadonlyMap<string, EngineTensor>,
   ) => void | Promise<void>;
+  /** Outputs that get memory of their own in every tile. */
+  readonly keep?: ReadonlySet<string>;
   /** Bytes that the values of one tile may take. */
   readonly memoryBudget?: number;
   readonly cancel?: CancelToken;
@@ -45,7 +47,16 @@ function tileSize(pixels: number, limit: number): number {
  * @throws CancelledError
  */
 export async function runTiles(run: TileRun): Promise<void> {
-  const { session, graph, pixels, fill, onTile, memoryBudget = 64 << 20, cancel = neverCancelled } = run;
+  const {
+    session,
+    graph,
+    pixels,
+    fill,
+    onTile,
+    keep,
+    memoryBudget = 64 << 20,
+    cancel = neverCancelled,
+  } = run;
   const [input] = graph.inputs;
   const dims = input.shape[0];
   if (graph.inputs.length !== 1 || input.shape.length !== 2 || typeof dims !== 'number') {
@@ -55,7 +66,7 @@ export async function runTiles(run: TileRun): Promise<void> {
   const limit = tileSize(memoryBudget / Math.max(cost.bytes, 1), largestTile);
   let tile = tileSize((longestRun * slowSpeed) / Math.max(cost.flops, 1), limit);
   const coordinates = new Float32Array(dims * limit);
-  let buffers = new Map<string, { readonly rows: number; readonly data: Float32Array }>();
+  let buffers = new Map<string, { readonly rows: number; readonly data?: Float32Array }>();
 
   for (let start = 0; start < pixels;) {
     cancel.throwIfCancelled();
@@ -66,7 +77,7 @@ export async function runTiles(run: TileRun): Promise<void> {
     const into = new Map(
       Array.from(buffers, ([name, { rows, data }]) => [
         name,
-        { shape: [rows, count], data: data.subarray(0, rows * count) },
+        { shape: [rows, count], data: data?.subarray(0, rows * count) ?? new Float32Array(rows * count) },
       ]),
     );
     const feeds = new Map([[input.name, { shape: [dims, count], data: view }]]);
@@ -80,12 +91,13 @@ export async function runTiles(run: TileRun): Promise<void> {
     // A short last tile says little; growing one step at a time forgives one lucky measurement.
     if (count === tile) tile = Math.min(next, 2 * tile, limit);
     if (buffers.size === 0 && start < pixels) {
-      buffers = new Map(Array.from(outputs, ([name, output]) => [name, bufferFor(name, output, limit)]));
+      buffers = new Map(Array.from(outputs, ([name, output]) => [name, bufferFor(name, output)]));
     }
   }
-}
 
-function bufferFor(name: string, { shape }: EngineTensor, pixels: number) {
-  if (shape.length !== 2) throw new Error(`output ${name} is not [n, P]`);
-  return { rows: shape[0], data: new Float32Array(shape[0] * pixels) };
+  function bufferFor(name: string, { shape }: EngineTensor) {
+    if (shape.length !== 2) throw new Error(`output ${name} is not [n, P]`);
+    const [rows] = shape;
+    return keep?.has(name) ? { rows } : { rows, data: new Float32Array(rows * limit) };
+  }
 }

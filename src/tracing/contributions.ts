@@ -108,28 +108,38 @@ export function evaluate(
   out: Float32Array,
   at = 0,
 ): void {
-  const x = tile.values;
   const first = neuron * tile.count + from;
+  const x = tile.values.subarray(first, first + count);
   const scale = formula.scale[neuron];
   const { shift, sigma, complex } = formula;
   if (complex) {
-    const scaleImaginary = complex.scale[neuron];
-    const y = tile.imaginary;
-    for (let k = 0; k < count; k++) {
-      const xr = x[first + k];
-      const xi = y ? y[first + k] : 0;
-      const real = scale * xr - scaleImaginary * xi + shift;
-      if (complex.part === 'real') out[at + k] = real;
-      else {
-        const imaginary = scale * xi + scaleImaginary * xr + complex.shift;
-        out[at + k] = Math.sqrt(real * real + imaginary * imaginary);
-      }
-    }
+    const y = tile.imaginary?.subarray(first, first + count) ?? new Float32Array(count);
+    evaluateComplex(complex, scale, complex.scale[neuron], shift, x, y, out, at);
   } else if (sigma === 'none') {
-    for (let k = 0; k < count; k++) out[at + k] = scale * x[first + k] + shift;
+    for (let k = 0; k < count; k++) out[at + k] = scale * x[k] + shift;
   } else if (sigma === 'relu') {
-    for (let k = 0; k < count; k++) out[at + k] = Math.max(0, scale * x[first + k] + shift);
+    for (let k = 0; k < count; k++) out[at + k] = Math.max(0, scale * x[k] + shift);
   } else {
-    for (let k = 0; k < count; k++) out[at + k] = sigma(scale * x[first + k] + shift);
+    for (let k = 0; k < count; k++) out[at + k] = sigma(scale * x[k] + shift);
+  }
+}
+
+function evaluateComplex(
+  { part, shift: shiftImaginary }: NonNullable<ContributionFormula['complex']>,
+  scale: number,
+  scaleImaginary: number,
+  shift: number,
+  x: Float32Array,
+  y: Float32Array,
+  out: Float32Array,
+  at: number,
+): void {
+  for (let k = 0; k < x.length; k++) {
+    const real = scale * x[k] - scaleImaginary * y[k] + shift;
+    if (part === 'real') out[at + k] = real;
+    else {
+      const imaginary = scale * y[k] + scaleImaginary * x[k] + shiftImaginary;
+      out[at + k] = Math.sqrt(real * real + imaginary * imaginary);
+    }
   }
 }

@@ -12,10 +12,14 @@ export function fitted(height: number, width: number, longSide: number): { heigh
   };
 }
 
-/** For each pixel of an axis: the cell its start lies in, and the part of it that lies in that cell. */
+/** An axis cut into equal cells, each at least a pixel long. */
 class Cells {
+  /** For each pixel: the cell its start lies in, and the part of it that lies in that cell. */
   readonly cell: Uint32Array;
   readonly part: Float64Array;
+  /** For each of the `count + 1` edges of cells: the pixel it cuts, and the part of that pixel before it. */
+  readonly edge: Uint32Array;
+  readonly before: Float64Array;
 
   constructor(
     readonly pixels: number,
@@ -29,6 +33,15 @@ class Cells {
       this.cell[x] = cell;
       this.part[x] = Math.min(1, ((cell + 1) * pixels - x * count) / count);
     }
+    this.edge = new Uint32Array(count + 1);
+    this.before = new Float64Array(count + 1);
+    for (let c = 0; c < count; c++) {
+      this.edge[c] = Math.floor((c * pixels) / count);
+      this.before[c] = (c * pixels - this.edge[c] * count) / count;
+    }
+    // The last edge is the end of the last pixel.
+    this.edge[count] = pixels - 1;
+    this.before[count] = 1;
   }
 }
 
@@ -37,8 +50,9 @@ export class PreviewAccumulator {
   private readonly rows: Cells;
   private readonly columns: Cells;
   private readonly sums: Float32Array;
-  /** One row of cells, and one more that stays empty. */
+  /** The row at hand, and the sum of its pixels before each. */
   private readonly row: Float64Array;
+  private readonly prefix: Float64Array;
 
   constructor(
     private readonly maps: number,
@@ -50,7 +64,8 @@ export class PreviewAccumulator {
     this.rows = new Cells(height, small.height);
     this.columns = new Cells(width, small.width);
     this.sums = new Float32Array(maps * small.height * small.width);
-    this.row = new Float64Array(small.width + 1);
+    this.row = new Float64Array(width);
+    this.prefix = new Float64Array(width);
   }
 
   /**
@@ -71,33 +86,30 @@ export class PreviewAccumulator {
   }
 
   private addRun(map: number, values: Float32Array, at: number, y: number, x: number, run: number): void {
-    const { row, rows, columns } = this;
-    const { cell, part } = columns;
-    row.fill(0);
-    let current = cell[x];
+    const { row, prefix, rows, columns, sums } = this;
+    const { edge, before } = columns;
+    const begin = columns.cell[x];
+    const end = columns.cell[x + run - 1] + (columns.part[x + run - 1] < 1 ? 2 : 1);
+    // Pixels of the cells that the run touches, zero outside the run, and their running sum.
+    const last = edge[end];
+    row.fill(0, edge[begin], last + 1);
+    row.set(values.subarray(at, at + run), x);
     let sum = 0;
-    for (let k = 0; k < run; k++) {
-      const value = values[at + k];
-      if (cell[x + k] !== current) {
-        row[current++] += sum;
-        sum = 0;
-      }
-      const p = part[x + k];
-      if (p === 1) sum += value;
-      else {
-        row[current++] += sum + p * value;
-        sum = (1 - p) * value;
-      }
+    for (let k = edge[begin]; k <= last; k++) {
+      prefix[k] = sum;
+      sum += row[k];
     }
-    row[current] += sum;
-
+    // A cell's sum is the difference of the running sum at its edges, which may cut through a pixel.
     const top = (map * rows.count + rows.cell[y]) * columns.count;
-    const inTop = rows.part[y];
-    for (let c = cell[x]; c < columns.count && c <= current; c++) this.sums[top + c] += inTop * row[c];
-    if (inTop === 1) return;
     const below = top + columns.count;
-    for (let c = cell[x]; c < columns.count && c <= current; c++)
-      this.sums[below + c] += (1 - inTop) * row[c];
+    const inTop = rows.part[y];
+    let left = prefix[edge[begin]] + before[begin] * row[edge[begin]];
+    for (let c = begin; c < end; c++) {
+      const right = prefix[edge[c + 1]] + before[c + 1] * row[edge[c + 1]];
+      sums[top + c] += inTop * (right - left);
+      if (inTop < 1) sums[below + c] += (1 - inTop) * (right - left);
+      left = right;
+    }
   }
 
   /** Mean of each map in each cell, `[maps, height, width]`; overwrites the sums. */

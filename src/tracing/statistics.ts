@@ -25,7 +25,7 @@ export class LayerAccumulator {
   private readonly signed: Float64Array;
   private readonly largest: Float64Array;
   private readonly pixels: Uint32Array;
-  private readonly binSums = new Float64Array(BINS);
+  private readonly counts = new Int32Array(BINS);
   private readonly previews: PreviewAccumulator;
   private readonly blockPixels: number;
   /** Contributions of the pixels at hand, `[neurons, blockPixels]`. */
@@ -46,7 +46,7 @@ export class LayerAccumulator {
     this.largest = new Float64Array(n);
     this.pixels = new Uint32Array(n);
     this.previews = new PreviewAccumulator(n, height, width);
-    this.blockPixels = Math.min(MAX_BLOCK_PIXELS, Math.max(64, Math.floor(BLOCK / n)));
+    this.blockPixels = Math.min(MAX_BLOCK_PIXELS, Math.max(64, 2 ** Math.floor(Math.log2(BLOCK / n))));
     this.block = new Float32Array(n * this.blockPixels);
     this.blockBits = new Int32Array(this.block.buffer);
     this.pixelSums = new Float64Array(this.blockPixels);
@@ -71,29 +71,32 @@ export class LayerAccumulator {
   }
 
   private addRow(neuron: number, row: number, count: number): void {
-    const { block, blockBits, pixelSums, binSums } = this;
+    const block = this.block.subarray(row, row + count);
+    const bits = this.blockBits.subarray(row, row + count);
+    const { pixelSums, counts } = this;
     let total = 0;
     let signed = 0;
     let largest = this.largest[neuron];
-    for (let k = 0; k < count; k++) {
-      const c = block[row + k];
+    for (let k = 0; k < block.length; k++) {
+      const c = block[k];
       const magnitude = Math.abs(c);
       total += magnitude;
       signed += c;
       largest = Math.max(largest, magnitude);
       pixelSums[k] += magnitude;
-      binSums[(blockBits[row + k] & MAGNITUDE) >> LOW_BITS] += magnitude;
     }
+    for (let k = 0; k < bits.length; k++) counts[(bits[k] & MAGNITUDE) >> LOW_BITS]++;
     this.total[neuron] += total;
     this.signed[neuron] += signed;
     this.largest[neuron] = largest;
   }
 
   private aboveFairShare(row: number, count: number): number {
-    const { block, pixelSums } = this;
+    const block = this.block.subarray(row, row + count);
+    const { pixelSums } = this;
     const n = this.formula.neurons;
     let above = 0;
-    for (let k = 0; k < count; k++) above += Math.abs(block[row + k]) * n > pixelSums[k] ? 1 : 0;
+    for (let k = 0; k < block.length; k++) above += Math.abs(block[k]) * n > pixelSums[k] ? 1 : 0;
     return above;
   }
 
@@ -113,7 +116,7 @@ export class LayerAccumulator {
 
   /** τ of tracing.md §2 for any α, once all tiles are in. */
   thresholds(): Thresholds {
-    return new Thresholds(this.binSums);
+    return new Thresholds(this.counts);
   }
 
   atlas(): PreviewAtlas {
@@ -121,18 +124,27 @@ export class LayerAccumulator {
   }
 }
 
+/** Value in the middle of each bin. */
+const binCentres = new Float32Array(
+  Int32Array.from({ length: BINS }, (_, bin) => (bin === 0 ? 0 : (bin << LOW_BITS) + (1 << (LOW_BITS - 1))))
+    .buffer,
+);
+
 export class Thresholds {
   /** Largest relative error of `at`. */
   readonly error = BIN_ERROR;
 
-  constructor(private readonly binSums: Float64Array) {}
+  /** @param counts number of contributions in each bin of magnitudes */
+  constructor(private readonly counts: Int32Array) {}
 
   /** The value at which the descending cumulative sum of all |C| first reaches (1 − α) of the total. */
   at(alpha: number): number {
-    const { binSums } = this;
-    const wanted = (1 - alpha) * binSums.reduce((sum, s) => sum + s, 0);
+    const { counts } = this;
+    const sum = (bin: number) => (counts[bin] > 0 ? counts[bin] * binCentres[bin] : 0);
+    let total = 0;
+    for (let bin = 0; bin < BINS; bin++) total += sum(bin);
     let bin = BINS - 1;
-    for (let reached = binSums[bin]; bin > 0 && reached < wanted;) reached += binSums[--bin];
+    for (let reached = sum(bin); bin > 0 && reached < (1 - alpha) * total;) reached += sum(--bin);
     // The bin's last value: nothing in the bin is above it, so a value that very many pixels share
     // (such as the bias of switched-off units) does not count because of a rounding.
     return new Float32Array(Int32Array.of(((bin + 1) << LOW_BITS) - 1).buffer)[0];
@@ -148,25 +160,29 @@ export function countAbove(
   tile: ActivationTile,
   thresholds: readonly number[],
   cancel: CancelToken,
-): Uint32Array[] {
+): Int32Array[] {
   const block = new Float32Array(MAX_BLOCK_PIXELS);
   const bits = new Int32Array(block.buffer);
   const limits = new Int32Array(Float32Array.from(thresholds).buffer);
-  const counts = thresholds.map(() => new Uint32Array(tile.count));
+  const counts = thresholds.map(() => new Int32Array(tile.count));
   for (let from = 0; from < tile.count; from += MAX_BLOCK_PIXELS) {
     cancel.throwIfCancelled();
     const count = Math.min(MAX_BLOCK_PIXELS, tile.count - from);
+    const inBlock = counts.map((whole) => whole.subarray(from, from + count));
     for (let i = 0; i < formula.neurons; i++) {
       evaluate(formula, i, tile, from, count, block);
-      for (let t = 0; t < limits.length; t++) addAbove(bits, count, limits[t], counts[t], from);
+      for (let t = 0; t < limits.length; t++) addAbove(bits, limits[t], inBlock[t]);
     }
   }
   return counts;
 }
 
-function addAbove(bits: Int32Array, count: number, limit: number, counts: Uint32Array, at: number): void {
+function addAbove(bits: Int32Array, limit: number, counts: Int32Array): void {
   // Patterns of magnitudes are ordered like the magnitudes; the difference's sign bit is the answer.
-  for (let k = 0; k < count; k++) counts[at + k] += (limit - (bits[k] & MAGNITUDE)) >>> 31;
+  // `| 0` keeps the arithmetic in integers.
+  for (let k = 0; k < counts.length; k++) {
+    counts[k] = (counts[k] - (((limit - (bits[k] & MAGNITUDE)) | 0) >> 31)) | 0;
+  }
 }
 
 /** Average, smallest and largest count over all pixels, gathered tile by tile. */
@@ -176,7 +192,7 @@ export class CountSummary {
   private min = Infinity;
   private max = 0;
 
-  add(counts: Uint32Array): void {
+  add(counts: Int32Array): void {
     this.pixels += counts.length;
     for (const count of counts) {
       this.sum += count;

@@ -33,9 +33,19 @@ export interface TraceOptions {
 interface Traced {
   readonly layer: TracedLayer;
   readonly formula: ContributionFormula;
-  /** Activations over the whole picture, when they fit. */
-  readonly kept: ActivationTile | undefined;
+  /** Activations over the whole picture, tile by tile, when they fit. */
+  readonly kept: readonly ActivationTile[] | undefined;
 }
+
+/** Graph values of consecutive pixels, by name. */
+interface KeptTile {
+  readonly start: number;
+  readonly count: number;
+  readonly values: ReadonlyMap<string, Float32Array>;
+}
+
+/** Milliseconds after which the event loop gets its turn. */
+const TURN = 40;
 
 /**
  * Traces every layer of a coordinate network over its picture.
@@ -54,9 +64,7 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
   const keep = bytes <= memoryBudget;
 
   const trace = new Trace(inr, engine);
-  const kept = new Map<string, Float32Array>();
-  if (keep) for (const name of valuesOf(wanted)) kept.set(name, new Float32Array(0));
-  await trace.reconstruct(kept, cancel, (fraction) =>
+  const kept = await trace.reconstruct(new Set(keep ? valuesOf(wanted) : []), cancel, (fraction) =>
     onProgress?.('Drawing the picture', fraction * (keep ? 0.5 : 0.3)),
   );
   onReconstruction?.(trace.reconstruction);
@@ -67,7 +75,7 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
     const detail = `Tracing layer ${index + 1} of ${wanted.length}: ${layer.name}`;
     const progress = (fraction: number) => onProgress?.(detail, begun + share * (index + fraction));
     progress(0);
-    const result = await trace.addLayer(layer, kept, cancel, progress);
+    const result = await trace.addLayer(layer, keep ? kept : undefined, cancel, progress);
     onLayer?.(index, result);
   }
   return trace;
@@ -118,11 +126,12 @@ export class Trace {
     return this.residual ?? { layer: '', largest: NaN, mean: NaN };
   }
 
-  /** Runs the network tile by tile for `names`. */
+  /** Runs the network tile by tile for `names`; those in `keep` get memory of their own in every tile. */
   private async run(
     names: readonly string[],
     cancel: CancelToken,
     onTile: (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => void,
+    keep: ReadonlySet<string> = new Set(),
   ): Promise<void> {
     const { domain, graph, signal } = this.inr;
     if (domain.kind !== 'pixels') throw new Error('frames are not made of pixels');
@@ -135,6 +144,7 @@ export class Trace {
         fill: (out, start, end) =>
           fillCoordinates(domain.convention, signal.height, signal.width, start, end, out),
         onTile,
+        keep,
         cancel,
       });
     } finally {
@@ -142,19 +152,20 @@ export class Trace {
     }
   }
 
-  /** @param kept by name, the values to keep over the whole picture `[n, P]`; filled in */
+  /** @returns the values named in `keep`, over the whole picture */
   async reconstruct(
-    kept: Map<string, Float32Array>,
+    keep: ReadonlySet<string>,
     cancel: CancelToken,
     progress: (fraction: number) => void,
-  ): Promise<void> {
+  ): Promise<readonly KeptTile[]> {
     const { graph, signal } = this.inr;
     const { channels } = signal;
     const { pixels } = this;
     const affine = this.inr.layers.at(-1)!.preActivation;
     this.affineOutput = new Float32Array(pixels * channels);
     this.reconstruction = new Float32Array(pixels * channels);
-    await this.run([graph.output, affine, ...kept.keys()], cancel, (start, end, outputs) => {
+    const kept: KeptTile[] = [];
+    const takeTile = (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => {
       const count = end - start;
       const planes = outputs.get(graph.output)!.data;
       const affinePlanes = outputs.get(affine)!.data;
@@ -163,30 +174,27 @@ export class Trace {
         for (let k = 0; k < count; k++)
           this.reconstruction[(start + k) * channels + c] = planes[c * count + k];
       }
-      for (const [name, before] of kept) {
-        const { data, shape } = outputs.get(name)!;
-        const whole = before.length > 0 ? before : new Float32Array(shape[0] * pixels);
-        if (whole !== before) kept.set(name, whole);
-        for (let i = 0; i < shape[0]; i++) {
-          whole.set(data.subarray(i * count, (i + 1) * count), i * pixels + start);
-        }
-      }
+      const values = new Map(Array.from(keep, (name) => [name, outputs.get(name)!.data]));
+      kept.push({ start, count, values });
       progress(end / pixels);
-    });
+    };
+    await this.run([graph.output, affine, ...keep], cancel, takeTile, keep);
+    return kept;
   }
 
   async addLayer(
     layer: TracedLayer,
-    kept: ReadonlyMap<string, Float32Array>,
+    kept: readonly KeptTile[] | undefined,
     cancel: CancelToken,
     progress: (fraction: number) => void,
   ): Promise<LayerTrace> {
     const { height, width } = this.inr.signal;
     const formula = contributionFormula(layer);
-    const values = kept.get(layer.input);
-    const imaginary = layer.inputImaginary ? kept.get(layer.inputImaginary) : undefined;
-    const whole = values && { start: 0, count: this.pixels, values, ...(imaginary && { imaginary }) };
-    const traced: Traced = { layer, formula, kept: whole };
+    const tiles = kept?.map(({ start, count, values }) => {
+      const imaginary = layer.inputImaginary && values.get(layer.inputImaginary);
+      return { start, count, values: values.get(layer.input)!, ...(imaginary && { imaginary }) };
+    });
+    const traced: Traced = { layer, formula, kept: tiles };
     this.traced.push(traced);
 
     const accumulator = new LayerAccumulator(formula, height, width);
@@ -249,16 +257,21 @@ export class Trace {
     this.residual = { layer: layer.name, largest, mean: before.mean + sum / (this.pixels * outputs) };
   }
 
-  /** A layer's activations over the whole picture, from memory or computed again. */
+  /** A layer's activations over the whole picture, from memory or computed again. @throws CancelledError */
   private async eachTile(
     { layer, kept }: Traced,
     cancel: CancelToken,
     onTile: (tile: ActivationTile) => void,
   ): Promise<void> {
     if (kept) {
-      // The event loop gets a turn between layers; the loops inside ask for cancellation themselves.
-      await new Promise((resolve) => setImmediate(resolve));
-      onTile(kept);
+      let turn = performance.now();
+      for (const tile of kept) {
+        cancel.throwIfCancelled();
+        onTile(tile);
+        if (performance.now() - turn < TURN) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        turn = performance.now();
+      }
       return;
     }
     await this.run(valuesOf([layer]), cancel, (start, end, outputs) => {
