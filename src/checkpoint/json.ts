@@ -3,7 +3,8 @@ import { CheckpointError } from '../errors';
 import type { Value } from './types';
 
 const maxDepth = 200;
-const maxNodes = 2_000_000;
+/** Texts, brackets and commas: a value takes far more memory than its text. */
+const maxTokens = 1_000_000;
 
 /** @throws CheckpointError when the bytes are not UTF-8, not JSON, or nested too deep. */
 export function parseJson(bytes: Uint8Array, what: string): Value {
@@ -19,21 +20,75 @@ export function decodeJson(bytes: Uint8Array, what: string): string {
   }
 }
 
+/** @param what begins messages */
 export function fromJson(what: string, text: string): Value {
-  let parsed: unknown;
+  let count = 0;
+  for (const { depth } of tokens(text)) {
+    if (++count > maxTokens || depth > maxDepth) {
+      throw new CheckpointError(`${what} is nested too deep or too large; save it again.`);
+    }
+  }
   try {
-    parsed = JSON.parse(text);
+    return convert(JSON.parse(text));
   } catch {
     throw new CheckpointError(`${what} is not complete JSON, so it is damaged; copy or save it again.`);
   }
-  let nodes = 0;
-  const convert = (value: unknown, depth: number): Value => {
-    if (depth > maxDepth || ++nodes > maxNodes) {
-      throw new CheckpointError(`${what} is nested too deep or too large; save it again.`);
+}
+
+function convert(value: unknown): Value {
+  if (Array.isArray(value)) return value.map(convert);
+  if (typeof value !== 'object' || value === null) return value as Value;
+  return new Map(Object.entries(value).map(([key, item]) => [key, convert(item)]));
+}
+
+/** A key that the object of a valid text has twice, at the top level; `JSON.parse` would keep only the last. */
+export function duplicateKey(text: string): string | undefined {
+  const seen = new Set<string>();
+  for (const { depth, end, start } of tokens(text)) {
+    if (depth !== 1 || text[start] !== '"' || !isFollowedByColon(text, end)) continue;
+    const quoted = text.slice(start, end);
+    // Escapes may spell one name in two ways.
+    const name = quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
+    if (seen.has(name)) return name;
+    seen.add(name);
+  }
+  return undefined;
+}
+
+function isFollowedByColon(text: string, at: number): boolean {
+  while (' \t\n\r'.includes(text[at])) at++;
+  return text[at] === ':';
+}
+
+interface Token {
+  readonly start: number;
+  readonly end: number;
+  /** Brackets that are open. */
+  readonly depth: number;
+}
+
+/** Texts, brackets and commas. */
+function* tokens(text: string): Generator<Token> {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const start = at;
+    switch (text[at]) {
+      case '"':
+        for (at++; at < text.length && text[at] !== '"'; at++) if (text[at] === '\\') at++;
+        break;
+      case '{':
+      case '[':
+        depth++;
+        break;
+      case '}':
+      case ']':
+        depth--;
+        break;
+      case ',':
+        break;
+      default:
+        continue;
     }
-    if (Array.isArray(value)) return value.map((item) => convert(item, depth + 1));
-    if (typeof value !== 'object' || value === null) return value as Value;
-    return new Map(Object.entries(value).map(([key, item]) => [key, convert(item, depth + 1)]));
-  };
-  return convert(parsed, 0);
+    yield { start, end: at + 1, depth };
+  }
 }

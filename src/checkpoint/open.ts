@@ -31,7 +31,7 @@ export const formats: readonly Format[] = [
   { id: 'pickle', title: 'Pickle of arrays (also dill)', extensions: ['.pkl', '.pickle', '.npz'] },
   { id: 'safetensors', title: 'safetensors', extensions: ['.safetensors'] },
   { id: 'safetensors-sharded', title: 'safetensors in shards, with index', extensions: ['.json'] },
-  { id: 'pytorch-zip-sharded', title: 'PyTorch in shards, with index', extensions: ['.json'] },
+  { id: 'pytorch-sharded', title: 'PyTorch in shards, with index', extensions: ['.json'] },
   { id: 'onnx', title: 'ONNX', extensions: ['.onnx'] },
   { id: 'tfjs', title: 'TensorFlow.js', extensions: ['.json'] },
   { id: 'keras', title: 'Keras 3', extensions: ['.keras'] },

@@ -1,7 +1,7 @@
 /** safetensors: a JSON header, then the tensors' bytes. Format: github.com/huggingface/safetensors, README. */
 import { CheckpointError } from '../errors';
 import { itemSize } from './elements';
-import { decodeJson, fromJson } from './json';
+import { decodeJson, duplicateKey, fromJson } from './json';
 import { elementCount, isSize, makeTensor } from './tensor';
 import { quote } from './source';
 import { Opaque, type ByteSource, type Checkpoint, type DType, type Value } from './types';
@@ -47,9 +47,9 @@ export function readSafetensors(source: ByteSource, length: number): Checkpoint 
   if (length > source.size - 8) fail(`its header of ${length} bytes reaches past its end`);
   if (length > maxHeader) fail(`its header of ${length} bytes is larger than any checkpoint's`);
   const text = decodeJson(source.read(8, length), `The header of ${source.name}`);
+  const header = fromJson(`The header of ${source.name}`, text);
   const twice = duplicateKey(text);
   if (twice !== undefined) fail(`it has two tensors ${quote(twice)}`);
-  const header = fromJson(`The header of ${source.name}`, text);
   if (!(header instanceof Map) || header.size > maxTensors) return fail('its header is no list of tensors');
 
   const start = 8 + length;
@@ -78,7 +78,7 @@ export function readSafetensors(source: ByteSource, length: number): Checkpoint 
       return fail(`its tensor ${quote(name)} of shape [${shape.join(', ')}] has ${end - begin} bytes`);
     } else {
       const read = (offset: number, bytes: number) => source.read(start + begin + offset, bytes);
-      root.set(name, makeTensor({ dtype: known, shape: shape }, { what, bytes: end - begin, read }));
+      root.set(name, makeTensor({ dtype: known, shape }, { what, bytes: end - begin, read }));
     }
   }
 
@@ -107,30 +107,4 @@ function metadata(entry: Value): Value {
       }
     }),
   );
-}
-
-/** A key that a JSON object has twice, at its top level; `JSON.parse` would keep only the last. */
-function duplicateKey(text: string): string | undefined {
-  const seen = new Set<string>();
-  let depth = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}[\]]/gs)) {
-    if (token === '{' || token === '[') depth++;
-    else if (token === '}' || token === ']') depth--;
-    else if (depth === 1 && token.endsWith(':')) {
-      const key = token.slice(0, token.lastIndexOf('"') + 1);
-      // Escapes may spell one name in two ways.
-      const name = key.includes('\\') ? unescape(key) : key.slice(1, -1);
-      if (seen.has(name)) return name;
-      seen.add(name);
-    }
-  }
-  return undefined;
-}
-
-function unescape(key: string): string {
-  try {
-    return JSON.parse(key) as string;
-  } catch {
-    return key;
-  }
 }

@@ -36,6 +36,11 @@ export function readShards(
         );
       }
       shard = open(openSibling(source, file));
+      if (!/^(safetensors|pytorch-.*)$/.test(shard.format)) {
+        throw new CheckpointError(
+          `${quote(file)}, which ${source.name} names, holds no weights of safetensors or PyTorch; save them again.`,
+        );
+      }
       shards.set(file, shard);
     }
     const tensor: Value | undefined =
@@ -49,7 +54,7 @@ export function readShards(
   }
   const all = [...shards.values()];
   return {
-    format: `${all[0]?.format ?? 'safetensors'}-sharded`,
+    format: all[0]?.format.startsWith('pytorch') ? 'pytorch-sharded' : 'safetensors-sharded',
     root,
     opaque: [...new Set(all.flatMap((shard) => shard.opaque))],
     warnings: all.flatMap((shard) => shard.warnings),

@@ -8,8 +8,7 @@
 import { CheckpointError } from '../../errors';
 import { Cursor } from '../cursor';
 import { quote } from '../source';
-import type { Tensor } from '../types';
-import { type ByteSource, type Value } from '../types';
+import type { ByteSource, Tensor, Value } from '../types';
 import { chunkedTensor, contiguousTensor, nowhere, type Dataset } from './dataset';
 import { readDatatype, textOf, type Datatype } from './datatype';
 
@@ -49,9 +48,10 @@ interface HeaderMessage {
  * that are JSON (Keras's `model_config`) stay text.
  * @throws CheckpointError when the file is damaged or uses a part of HDF5 that is not read.
  */
-export function readHdf5(source: ByteSource): { root: Value; warnings: string[] } {
+export function readHdf5(source: ByteSource): { root: ReadonlyMap<string, Value>; warnings: string[] } {
   const file = new Hdf5File(source);
-  return { root: file.root(), warnings: [...file.warnings] };
+  const root = file.root();
+  return { root, warnings: [...file.warnings] };
 }
 
 /** Bytes of a file at an address, with this file's widths of addresses and lengths. */
@@ -59,7 +59,6 @@ export class Hdf5File {
   readonly warnings = new Set<string>();
   private readonly widths: { readonly address: number; readonly length: number };
   private readonly rootAddress: number;
-  private readonly base: number;
   private readonly objects = new Map<number, Value>();
   private readonly heaps = new Map<number, ReadonlyMap<number, Uint8Array>>();
   private messageCount = 0;
@@ -85,22 +84,17 @@ export class Hdf5File {
     if (!known.includes(this.widths.address) || !known.includes(this.widths.length)) {
       head.fail('its addresses have an unknown width');
     }
-    this.base = this.address(head);
-    if (this.base !== 0) head.fail('it does not begin at its first byte');
-    head.skip(2 * this.widths.address);
-    if (version < 2) head.skip(this.widths.address + this.widths.address);
-    // Version 2 has: extension, end, root; versions 0 and 1: the root's entry (name, address).
-    this.rootAddress = version >= 2 ? this.address(head) : this.rootOfEntry(head);
+    if (this.address(head) !== 0) head.fail('it does not begin at its first byte');
+    head.skip((version < 2 ? 4 : 2) * this.widths.address);
+    // After the addresses of other parts; in versions 0 and 1 also after the name of the root's entry.
+    this.rootAddress = this.address(head);
   }
 
-  private rootOfEntry(head: Cursor): number {
-    return this.address(head);
-  }
-
-  root(): Value {
+  root(): ReadonlyMap<string, Value> {
     const root = this.object(this.rootAddress, 0);
     this.complete = true;
-    return root;
+    if (!(root instanceof Map)) throw this.unsupported('a dataset in place of its first group');
+    return root as ReadonlyMap<string, Value>;
   }
 
   cursor(address: number, length: number): Cursor {
@@ -114,7 +108,7 @@ export class Hdf5File {
 
   private charge(bytes: number): void {
     this.structureBytes += bytes;
-    if (this.structureBytes > 16 * this.source.size + maxHeapBytes) {
+    if (this.structureBytes > 2 * this.source.size + maxHeapBytes) {
       throw this.unsupported('the same parts over and over');
     }
   }

@@ -30,6 +30,7 @@ const places: Record<string, [format: string, ...path: string[]]> = {
   'model.keras': ['keras', 'weights', 'layers'],
   'model.safetensors': ['safetensors'],
   'model.weights.h5': ['hdf5', 'layers'],
+  'sharded.bin.index.json': ['pytorch-sharded'],
   'sharded.safetensors.index.json': ['safetensors-sharded'],
   'siren.onnx': ['onnx', 'weights'],
   'state.msgpack': ['flax-msgpack', 'params'],
