@@ -1,31 +1,11 @@
 /** Flax's msgpack files: nested dictionaries of arrays. Formats: msgpack/spec.md, flax/serialization.py. */
-import { CheckpointError } from '../errors';
 import { Cursor } from './cursor';
-import { numpyType } from './pytorch/numpy';
-import { isSize, makeTensor, elementCount } from './tensor';
-import { Tensor, type ByteSource, type Checkpoint, type DType, type Value } from './types';
+import { itemSize } from './elements';
+import { elementCount, isSize, makeTensor } from './tensor';
+import { Opaque, Tensor, type ByteSource, type Checkpoint, type DType, type Value } from './types';
 
 const maxDepth = 200;
-const maxValues = 1_000_000;
-
-/** Flax writes names of NumPy's types. */
-const dtypes = new Set<string>([
-  'float16',
-  'bfloat16',
-  'float32',
-  'float64',
-  'complex64',
-  'complex128',
-  'uint8',
-  'int8',
-  'uint16',
-  'int16',
-  'uint32',
-  'int32',
-  'uint64',
-  'int64',
-  'bool',
-]);
+const maxValues = 500_000;
 
 /** Whether the file begins with a dictionary whose first key is text. */
 export function beginsWithMap(head: Uint8Array): boolean {
@@ -38,13 +18,16 @@ export function readMsgpack(source: ByteSource): Checkpoint {
   const decoder = new Decoder(
     new Cursor(source.read(0, source.size), `${source.name} is a damaged msgpack file`),
   );
-  return { format: 'flax-msgpack', root: decoder.whole(), opaque: [], warnings: [] };
+  const root = decoder.whole();
+  return { format: 'flax-msgpack', root, opaque: [...decoder.opaque], warnings: [] };
 }
 
 class Decoder {
+  /** Element types that are not read. */
+  readonly opaque = new Set<string>();
   private values = 0;
 
-  constructor(private readonly cursor: Cursor) {}
+  constructor(private cursor: Cursor) {}
 
   whole(): Value {
     const value = this.value(0);
@@ -144,31 +127,34 @@ class Decoder {
     return entries.has('__msgpack_chunked_array__') ? this.joined(entries) : entries;
   }
 
-  /** Flax: 1 array, 2 complex number, 3 scalar of NumPy. */
+  /** Flax: 1 array, 2 complex number, 3 scalar of NumPy. Their content is msgpack again. */
   private extension(length: number, depth: number): Value {
     const kind = this.cursor.uint8();
-    const inner = new Decoder(new Cursor(this.cursor.take(length), 'A value of the msgpack file is damaged'));
-    inner.values = this.values;
+    const content = new Cursor(this.cursor.take(length), 'A value of the msgpack file is damaged');
     if (kind < 1 || kind > 3) return `<extension ${kind}>`;
-    const value = inner.value(depth + 1);
-    this.values = inner.values;
+    const outer = this.cursor;
+    this.cursor = content;
+    const value = this.value(depth + 1);
+    this.cursor = outer;
     if (kind === 2) return value;
-    const tensor = this.array(value);
-    return kind === 3 && tensor.shape.length === 0 && !tensor.isComplex ? tensor.read()[0] : tensor;
+    const array = this.array(value);
+    const isNumber = kind === 3 && array instanceof Tensor && array.shape.length === 0 && !array.isComplex;
+    return isNumber ? array.read()[0] : array;
   }
 
-  private array(value: Value): Tensor {
+  private array(value: Value): Tensor | Opaque {
     const [shape, name, bytes] = Array.isArray(value) ? (value as Value[]) : [];
     const type = name instanceof Uint8Array ? Buffer.from(name).toString('latin1') : name;
     const sizes = Array.isArray(shape) && shape.every(isSize) ? shape : undefined;
     if (typeof type !== 'string' || !sizes || !(bytes instanceof Uint8Array)) {
       return this.cursor.fail('it has a malformed array');
     }
-    const dtype = dtypes.has(type) ? (type as DType) : numpyType(type).dtype;
+    // Flax writes names of NumPy's types, which are ours.
+    const dtype = Object.hasOwn(itemSize, type) ? (type as DType) : undefined;
     if (!dtype) {
-      throw new CheckpointError(
-        `The file has an array of type ${type.slice(0, 40)}, which is not supported; save it as float32.`,
-      );
+      const name = type.slice(0, 40);
+      this.opaque.add(`numpy.${name}`);
+      return new Opaque('numpy', name, [sizes]);
     }
     return makeTensor(
       { dtype, shape: sizes },

@@ -11,8 +11,9 @@ import { readPickleFile } from './pytorch/legacy';
 import { readTar } from './pytorch/tar';
 import { headerLength, readSafetensors } from './safetensors';
 import { readShards, weightMap } from './shards';
+import { openSibling } from './source';
 import { readTfjs, weightsManifest } from './tfjs';
-import type { ByteSource, Checkpoint, Value } from './types';
+import { Opaque, Tensor, type ByteSource, type Checkpoint, type Value } from './types';
 import { ZipArchive } from './zip';
 
 export interface Format {
@@ -42,13 +43,60 @@ export const formats: readonly Format[] = [
 ];
 
 const maxJson = 64 * 2 ** 20;
+const maxRepeated = 256 * 2 ** 20;
 
 /**
  * Reads the structure of a checkpoint; tensors are read on demand, so keep `source` open for them.
  * @throws CheckpointError with one sentence that says what the file is instead, or where it is damaged.
  */
 export function openCheckpoint(source: ByteSource): Checkpoint {
-  return open(source, true);
+  const files = [source];
+  const checkpoint = open(noting(source, files), true);
+  const stored = files.reduce((sum, { size }) => sum + size, 0);
+  const claimed = bytesWhenRead(checkpoint.root);
+  if (claimed > 8 * stored + maxRepeated) {
+    throw new CheckpointError(
+      `${source.name} has ${stored} bytes, but its tensors take ${claimed} when read, because they repeat the same ones; save copies of the weights alone.`,
+    );
+  }
+  return checkpoint;
+}
+
+/** A source that notes the files which are opened through it. */
+function noting(source: ByteSource, files: ByteSource[]): ByteSource {
+  const { name, size } = source;
+  return {
+    name,
+    size,
+    read: (offset, length) => source.read(offset, length),
+    sibling(relative) {
+      const sibling = noting(openSibling(source, relative), files);
+      files.push(sibling);
+      return sibling;
+    },
+    close: () => source.close(),
+  };
+}
+
+/** Bytes of all tensors as float32. A small file may refer to the same bytes from many. */
+function bytesWhenRead(root: Value): number {
+  const seen = new Set<Value>();
+  let bytes = 0;
+  const pending = [root];
+  const add = (value: Value) => {
+    if (typeof value === 'object' && value !== null && !seen.has(value)) {
+      seen.add(value);
+      pending.push(value);
+    }
+  };
+  for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
+    if (value instanceof Tensor) bytes += 4 * value.size * (value.isComplex ? 2 : 1);
+    else if (value instanceof Map)
+      for (const child of (value as ReadonlyMap<string, Value>).values()) add(child);
+    else if (Array.isArray(value)) for (const child of value as readonly Value[]) add(child);
+    else if (value instanceof Opaque) [...value.args, value.state].forEach(add);
+  }
+  return bytes;
 }
 
 /** @param mayBeIndex false for a shard, which names no further files. */

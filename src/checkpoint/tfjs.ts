@@ -1,12 +1,11 @@
 /** TensorFlow.js: `model.json` with the topology and a manifest, and the weights in shards beside it. */
 import { CheckpointError } from '../errors';
-import { itemSize, type ByteOrder } from './elements';
+import { itemSize } from './elements';
 import { openSibling, quote } from './source';
 import { elementCount, isSize, makeTensor } from './tensor';
 import { Tensor, type ByteSource, type Checkpoint, type DType, type Value } from './types';
 
-const maxShards = 10_000;
-const order: ByteOrder = 'little';
+const maxShards = 1000;
 
 const dtypes = new Map<string, DType>([
   ['float32', 'float32'],
@@ -34,14 +33,21 @@ export function readTfjs(
   groups: readonly Value[],
 ): Checkpoint {
   const weights = new Map<string, Value>();
+  const opened = new Set<string>();
+  const open = (path: Value) => {
+    if (typeof path !== 'string' || opened.size >= maxShards) throw malformed(source);
+    if (opened.has(path)) {
+      throw new CheckpointError(`${source.name} names ${quote(path)} twice; convert the model again.`);
+    }
+    opened.add(path);
+    return openSibling(source, path);
+  };
   for (const group of groups) {
     const paths = entry(group, 'paths');
     const specs = entry(group, 'weights');
-    if (!Array.isArray(paths) || !Array.isArray(specs) || paths.length > maxShards) throw malformed(source);
-    const shards = paths.map((path) =>
-      typeof path === 'string' ? openSibling(source, path) : refuse(source),
-    );
-    readGroup(source, new Joined(source.name, shards), specs as Value[], weights);
+    if (!Array.isArray(paths) || !Array.isArray(specs)) throw malformed(source);
+    const shards = (paths as readonly Value[]).map(open);
+    readGroup(source, new Joined(source.name, shards), specs as readonly Value[], weights);
   }
   return { format: 'tfjs', root: new Map([...model, ['weights', weights]]), opaque: [], warnings: [] };
 }
@@ -78,7 +84,7 @@ function readGroup(
       );
     }
     const stored = makeTensor(
-      { dtype, shape: sizes, order },
+      { dtype, shape: sizes },
       { what, bytes: length, read: (offset, count) => bytes.read(start + offset, count) },
     );
     weights.set(name, dequantised(stored, quantization));
@@ -126,8 +132,4 @@ function entry(value: Value | undefined, key: string): Value | undefined {
 
 function malformed(source: ByteSource): CheckpointError {
   return new CheckpointError(`${source.name} does not describe its weights; convert the model again.`);
-}
-
-function refuse(source: ByteSource): never {
-  throw malformed(source);
 }

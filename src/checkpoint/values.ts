@@ -52,7 +52,7 @@ export function stateDicts(checkpoint: Checkpoint): StateDict[] {
     seen.add(value);
     if (isModule(value)) {
       const tensors = new Map<string, Tensor>();
-      collect(value, '', tensors, budget);
+      collect(value, '', tensors, budget, []);
       if (tensors.size > 0) found.push({ path, tensors });
       continue;
     }
@@ -67,7 +67,7 @@ export function stateDicts(checkpoint: Checkpoint): StateDict[] {
       } else if (isContainer(child) && !notWeights.test(key)) {
         queue.push({ value: child, path: [...path, key] });
         const before = tree.size;
-        collect(child, `${key}.`, tree, budget);
+        collect(child, `${key}.`, tree, budget, [value]);
         if (tree.size > before) parts++;
       }
     }
@@ -159,15 +159,16 @@ function collect(
   prefix: string,
   into: Map<string, Tensor>,
   budget: { visits: number },
-  depth = 0,
+  /** What it lies in; a hostile file may lead in circles. */
+  above: readonly Value[],
 ): void {
-  if (depth > 2 * maxDepth) return;
+  if (above.length > 2 * maxDepth || above.includes(value)) return;
   for (const [key, child] of isModule(value) ? moduleChildren(value) : children(value)) {
     if (budget.visits-- <= 0) return;
     const tensor = asTensor(child);
     if (tensor) into.set(prefix + key, tensor);
     else if (isContainer(child) && !notWeights.test(key))
-      collect(child, `${prefix}${key}.`, into, budget, depth + 1);
+      collect(child, `${prefix}${key}.`, into, budget, [...above, value]);
   }
 }
 

@@ -10,11 +10,9 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formats, openCheckpoint } from '../../src/checkpoint/open';
-import { bytesSource } from '../../src/checkpoint/source';
-import type { ByteSource } from '../../src/checkpoint/types';
 import { hyperParameters, stateDicts, toPlain } from '../../src/checkpoint/values';
 import { CheckpointError } from '../../src/errors';
-import { fixtures } from '../unit/checkpoint/helpers/files';
+import { fixtureBytes, fixtures, inFolder } from '../unit/checkpoint/helpers/files';
 import { mutate, Random } from './mutate';
 
 const count = Number(process.env.FUZZ_FILES ?? (process.env.MODE === 'fuzz' ? 500_000 : 30_000));
@@ -43,17 +41,10 @@ const subjects = [
   files: new Map(
     [path.basename(name), ...(together[name] ?? [])].map((file) => [
       file,
-      new Uint8Array(fs.readFileSync(path.join(fixtures, path.dirname(name), file))),
+      fixtureBytes(path.join(path.dirname(name), file)),
     ]),
   ),
 }));
-
-/** A file of a folder in memory. */
-function inFolder(files: Files, name: string): ByteSource {
-  const bytes = files.get(name);
-  if (!bytes) throw new CheckpointError(`${name} does not exist; check its name and folder.`);
-  return { ...bytesSource(name, bytes), sibling: (sibling) => inFolder(files, sibling) };
-}
 
 /** All that is done with a checkpoint before its network is recognised. @returns its format */
 function use(files: Files): string {

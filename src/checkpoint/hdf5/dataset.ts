@@ -39,13 +39,16 @@ interface Chunk {
   readonly start: readonly number[];
 }
 
-/** @param layout after its version and class. */
+/**
+ * @param layout after its version and class
+ * @returns undefined when not all chunks were written
+ */
 export function chunkedTensor(
   file: Hdf5File,
   dataset: Dataset,
   layout: Cursor,
   filterMessage: Cursor | undefined,
-): Tensor {
+): Tensor | undefined {
   const { datatype, shape, what } = dataset;
   const rank = layout.uint8() - 1;
   const index = file.address(layout);
@@ -72,12 +75,14 @@ export function chunkedTensor(
   }
   const total = elementCount(shape, what) * datatype.size;
   const chunkBytes = elementCount(chunkShape, what) * datatype.size;
+  const wanted = shape.reduce((count, size, axis) => count * Math.ceil(size / chunkShape[axis]), 1);
+  if (chunks.length < wanted) return undefined;
   const stored = Math.min(
     chunks.reduce((sum, chunk) => sum + chunk.bytes, 0),
     file.size,
   );
   const least = 4 * stored + maxExpansion;
-  if (total > least || chunkBytes > least || (chunks.length === 0 && total > 0)) {
+  if (total > least || chunkBytes > least) {
     throw new CheckpointError(
       `${what} of shape [${shape.join(', ')}] needs ${total} bytes, but ${stored} are stored; save it again without chunks.`,
     );

@@ -2,13 +2,12 @@
  * HDF5 files as h5py and Keras write them by default: groups, attributes, contiguous and chunked
  * datasets (deflate, shuffle). Format: HDF5 File Format Specification 3.0.
  *
- * Own code instead of the C library compiled to WebAssembly (h5wasm): that takes 4 MB, starts
- * asynchronously, needs the whole file in its own memory, and cannot be bounded on a hostile file.
+ * Own code instead of the C library compiled to WebAssembly (h5wasm): docs/decisions/0004-hdf5.md.
  */
 import { CheckpointError } from '../../errors';
 import { Cursor } from '../cursor';
 import { quote } from '../source';
-import type { ByteSource, Tensor, Value } from '../types';
+import type { ByteSource, Value } from '../types';
 import { chunkedTensor, contiguousTensor, nowhere, type Dataset } from './dataset';
 import { readDatatype, textOf, type Datatype } from './datatype';
 
@@ -20,6 +19,7 @@ const maxEntries = 500_000;
 const maxHeapBytes = 64 * 2 ** 20;
 /** Continuations of one object's header. */
 const maxBlocks = 1_000;
+const unwritten = '<HDF5 dataset that was not written>';
 export const signature = '\x89HDF\r\n\x1a\n';
 
 /** Numbers of header messages. */
@@ -427,7 +427,7 @@ export class Hdf5File {
     return this.stored(dataset, layout.data, filters?.data);
   }
 
-  private stored(dataset: Dataset, layout: Cursor, filters: Cursor | undefined): Tensor {
+  private stored(dataset: Dataset, layout: Cursor, filters: Cursor | undefined): Value {
     const version = layout.uint8();
     const kind = layout.uint8();
     if (version !== 3 && !(version === 4 && kind < 2))
@@ -439,12 +439,12 @@ export class Hdf5File {
     if (kind === 1) {
       const address = this.address(layout);
       const bytes = this.length(layout);
-      // Space is only given to datasets that were written.
-      const stored = address === nowhere ? 0 : bytes;
-      return contiguousTensor(dataset, stored, (at, length) => this.cursor(address + at, length).bytes);
+      // Space is only given to datasets that were written; others may be in another file.
+      if (address === nowhere) return unwritten;
+      return contiguousTensor(dataset, bytes, (at, length) => this.cursor(address + at, length).bytes);
     }
     if (kind !== 2) throw this.unsupported('virtual datasets');
-    return chunkedTensor(this, dataset, layout, filters);
+    return chunkedTensor(this, dataset, layout, filters) ?? unwritten;
   }
 
   /** Bytes of the whole file, which no dataset's content can exceed by much. */

@@ -29,8 +29,9 @@ const dtypes = new Map<string, DType>([
   ['u8', 'uint64'],
   ['i8', 'int64'],
   ['b1', 'bool'],
-  // ml_dtypes, which JAX uses, has no NumPy code of its own.
+  // JAX's bfloat16 (ml_dtypes) has no code of NumPy's: pickles have its name, .npy two bytes of no kind.
   ['bfloat16', 'bfloat16'],
+  ['V2', 'bfloat16'],
 ]);
 
 export function numpyType(descriptor: string): NumpyType {

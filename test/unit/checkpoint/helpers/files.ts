@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect } from 'vitest';
 import { openCheckpoint } from '../../../../src/checkpoint/open';
 import { bytesSource, fileSource } from '../../../../src/checkpoint/source';
-import type { Checkpoint, Tensor, Value } from '../../../../src/checkpoint/types';
+import type { ByteSource, Checkpoint, Tensor, Value } from '../../../../src/checkpoint/types';
 import { CheckpointError } from '../../../../src/errors';
 import { makeZip, type ZipFile, type ZipOptions } from './zip';
 
@@ -24,6 +24,16 @@ export const openFixture = (name: string): Checkpoint =>
   openCheckpoint(fileSource(path.join(fixtures, name)));
 export const openBytes = (bytes: Uint8Array<ArrayBuffer>, name = 'file.pt'): Checkpoint =>
   openCheckpoint(bytesSource(name, bytes));
+
+/** A file of a folder in memory, beside the others that it may name. */
+export function inFolder(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>, name: string): ByteSource {
+  const bytes = files.get(name);
+  if (!bytes) throw new CheckpointError(`${name} does not exist; check its name and folder.`);
+  return { ...bytesSource(name, bytes), sibling: (sibling) => inFolder(files, sibling) };
+}
+
+export const fixtureBytes = (name: string): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(fs.readFileSync(path.join(fixtures, name)));
 
 /** A PyTorch archive around a pickle. */
 export function torchZip(
