@@ -19,6 +19,7 @@ import { inspectionText, traceJson, traceText } from './output';
 const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   inspect FILE    what the checkpoint holds and what was assumed
   trace FILE      contribution maps and statistics of every neuron
+  cluster FILE    groups of neurons that contribute to like parts of the picture
   formats         file formats that can be read
 
   --json                   one JSON document on stdout
@@ -29,6 +30,8 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --layers a,b             trace these layers only
   --maps FILE.npz          writes the maps, readable by numpy
   --reconstruction FILE    writes the picture: .png, or .npy (float32, unclamped)
+  --features edge|color|space  what makes two neurons alike, for cluster; edge by default
+  --clusters K, --seed N   number of clusters (suggested by default) and seed, for cluster
 `;
 
 const shared = {
@@ -254,8 +257,8 @@ async function main(): Promise<void> {
     default:
       throw new UsageError(
         command === undefined
-          ? 'Give a command: inspect, trace or formats.'
-          : `There is no command ${JSON.stringify(command)}; use inspect, trace or formats.`,
+          ? 'Give a command: inspect, trace, cluster or formats.'
+          : `There is no command ${JSON.stringify(command)}; use inspect, trace, cluster or formats.`,
       );
   }
 }

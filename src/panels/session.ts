@@ -137,6 +137,7 @@ export class TraceSession implements vscode.Disposable {
       this.result = result;
       this.host.log.info(`${this.uri.fsPath}: ${JSON.stringify(result.timings)} by ${result.engine}`);
       this.changed({ state: 'ready' });
+      void this.cluster({ features: 'edge' });
     } catch (error) {
       if (this.trace !== trace) return;
       if (error instanceof CancelledError) {

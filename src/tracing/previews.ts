@@ -112,6 +112,10 @@ export class PreviewAccumulator {
     }
   }
 
+  get size(): { readonly height: number; readonly width: number } {
+    return { height: this.rows.count, width: this.columns.count };
+  }
+
   /** Mean of each map in each cell, `[maps, height, width]`; overwrites the sums. */
   means(): Float32Array {
     const { sums, rows, columns } = this;

@@ -11,6 +11,7 @@ import {
   type ActivationTile,
   type ContributionFormula,
 } from './contributions';
+import type { PictureValues } from './regions';
 import { countAbove, CountSummary, distributedness, LayerAccumulator, type Thresholds } from './statistics';
 import type { Completeness, LayerTrace } from './types';
 
@@ -326,6 +327,33 @@ export class Trace {
       }
     });
     return this.picture(out);
+  }
+
+  /**
+   * Hands over all contributions of a layer: of a neuron, those of `values.length` consecutive pixels
+   * (row-major) from `start` on. The array is reused and may be changed. @throws CancelledError
+   */
+  async eachRun(
+    layer: number,
+    cancel: CancelToken,
+    visit: (neuron: number, start: number, values: Float32Array) => void,
+  ): Promise<void> {
+    const traced = this.at(layer);
+    await this.eachTile(traced, cancel, (tile) => {
+      const values = new Float32Array(tile.count);
+      for (let neuron = 0; neuron < traced.layer.inputs; neuron++) {
+        evaluate(traced.formula, neuron, tile, 0, tile.count, values);
+        visit(neuron, tile.start, values);
+      }
+    });
+  }
+
+  /** The picture as shown, clamped to [0, 1], `[H, W, C]`. */
+  picture01(): PictureValues {
+    const { signal, outputRange } = this.inr;
+    const [low, high] = outputRange;
+    const data = this.reconstruction.map((v) => Math.min(1, Math.max(0, (v - low) / (high - low))));
+    return { height: signal.height, width: signal.width, channels: signal.channels, data };
   }
 
   /** Part of the layer's neurons whose |C| is above the threshold, at each pixel. */

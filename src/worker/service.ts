@@ -4,6 +4,7 @@ import { decode, encode } from 'fast-png';
 import type { Engine } from '../engine/types';
 import { onnxruntimeEngine } from '../engine/onnxruntime';
 import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
+import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
 import { isModel, openModel } from './model';
@@ -13,6 +14,8 @@ import type { CallName, EventOf, Params, Picture, Result } from './protocol';
 interface LiveTrace {
   readonly trace: Trace;
   readonly range: readonly [number, number];
+  /** The last layout of its neurons. */
+  embedding?: Embedding;
 }
 
 type Handlers = {
@@ -37,10 +40,10 @@ export class Service {
     return this.handlers[call](params, emit, cancel);
   }
 
-  private live(id: string): Trace {
+  private live(id: string): LiveTrace {
     const found = this.traces.get(id);
     if (!found) throw new Error('This trace is no longer in memory; trace the checkpoint again.');
-    return found.trace;
+    return found;
   }
 
   private readonly handlers: Handlers = {
@@ -95,30 +98,39 @@ export class Service {
       };
     },
 
-    cluster: () =>
-      Promise.reject(new UsageError('Neurons cannot be clustered in this version yet; use trace.')),
+    cluster: async ({ trace: id, options }, emit, cancel) => {
+      const live = this.live(id);
+      const { clusters, ...layout } = options;
+      const phase = (detail: string, fraction: number) =>
+        emit({ type: 'phase', phase: 'clustering', detail, fraction });
+      // Another number of clusters needs no other layout.
+      if (JSON.stringify(live.embedding?.options) !== JSON.stringify(layout)) {
+        live.embedding = await embedNeurons(live.trace, layout, cancel, phase);
+      }
+      phase('Grouping neurons', 0.95);
+      return clusterEmbedding(live.embedding!, clusters, cancel);
+    },
 
-    map: async ({ trace, neuron, channel }) => this.live(trace).map(neuron, channel),
-    sum: async ({ trace, layer, neurons }) => this.live(trace).sum(layer, neurons),
-    neuronsPerPixel: async ({ trace, layer, alpha }) => this.live(trace).neuronsPerPixel(layer, alpha),
-    probe: async ({ trace, row, column, top }) => this.live(trace).probe(row, column, top),
+    map: async ({ trace, neuron, channel }) => this.live(trace).trace.map(neuron, channel),
+    sum: async ({ trace, layer, neurons }) => this.live(trace).trace.sum(layer, neurons),
+    neuronsPerPixel: async ({ trace, layer, alpha }) => this.live(trace).trace.neuronsPerPixel(layer, alpha),
+    probe: async ({ trace, row, column, top }) => this.live(trace).trace.probe(row, column, top),
 
     export: async ({ trace: id, maps, reconstruction }) => {
-      const live = this.traces.get(id);
-      const trace = this.live(id);
+      const { trace, range } = this.live(id);
       const { height, width, channels } = trace.inr.signal;
       const written: string[] = [];
       if (maps !== undefined) {
         await saving(maps, () => writeNpz(maps, npzArrays(trace)));
         written.push(maps);
       }
-      if (reconstruction !== undefined && live) {
+      if (reconstruction !== undefined) {
         const values = trace.reconstruction;
         await saving(reconstruction, async () => {
           if (path.extname(reconstruction).toLowerCase() === '.npy') {
             await writeNpy(reconstruction, [height, width, channels], values);
           } else {
-            const data = toRgba(values, channels, live.range);
+            const data = toRgba(values, channels, range);
             fs.writeFileSync(reconstruction, encode({ width, height, data, channels: 4 }));
           }
         });
