@@ -91,7 +91,12 @@ class ExternalData {
   constructor(private readonly source: ByteSource) {}
 
   range(entries: ReadonlyMap<string, string>, name: string): Bytes {
-    const location = entries.get('location') ?? '';
+    const location = entries.get('location');
+    if (!location) {
+      throw new CheckpointError(
+        `${this.source.name} does not say in which file the tensor ${quote(name)} is; export it again.`,
+      );
+    }
     const offset = Number(entries.get('offset') ?? 0);
     const file = this.open(location);
     const bytes = Number(entries.get('length') ?? file.size - offset);
