@@ -43,7 +43,14 @@ export type HostMessage =
   | { readonly type: 'picture'; readonly which: 'reconstruction' | 'target'; readonly picture: Picture }
   | { readonly type: 'layer'; readonly index: number; readonly layer: LayerTrace }
   | { readonly type: 'selection'; readonly selection: Selection }
-  | { readonly type: 'clustering'; readonly clustering: Clustering | null; readonly working: string | null }
+  | {
+      readonly type: 'clustering';
+      readonly clustering: Clustering | null;
+      /** What is being done while neurons are being grouped. */
+      readonly working: string | null;
+      /** Why the last attempt gave nothing, as a sentence. */
+      readonly error: string | null;
+    }
   /** A new trace of the session began: drop pictures, layers and clusters. */
   | { readonly type: 'reset' };
 

@@ -39,6 +39,10 @@ export class TraceSession implements vscode.Disposable {
   private layers: (LayerTrace | undefined)[] = [];
   private clustering: Clustering | null = null;
   private clusteringWork: AbortController | null = null;
+  private clusteringDetail = '';
+  private clusteringError: string | null = null;
+  /** How neurons were last grouped; a new trace groups them the same way. */
+  private grouping: { readonly clusters?: number; readonly features: RegionFeature } = { features: 'edge' };
   private work: AbortController | null = null;
   private chosen: Selection;
 
@@ -83,7 +87,8 @@ export class TraceSession implements vscode.Disposable {
     return {
       type: 'clustering',
       clustering: this.clustering,
-      working: this.clusteringWork ? 'Grouping neurons' : null,
+      working: this.clusteringWork ? this.clusteringDetail : null,
+      error: this.clusteringError,
     };
   }
 
@@ -106,6 +111,7 @@ export class TraceSession implements vscode.Disposable {
     const trace = (this.trace = `${this.uri.toString()}#${++TraceSession.count}`);
     this.inspection = this.result = this.reconstruction = this.target = this.clustering = this.psnr = null;
     this.layers = [];
+    this.clusteringError = null;
     this.emitter.fire({ type: 'reset' });
     this.changed({ state: 'tracing', detail: 'Reading', fraction: 0 });
     try {
@@ -137,7 +143,7 @@ export class TraceSession implements vscode.Disposable {
       this.result = result;
       this.host.log.info(`${this.uri.fsPath}: ${JSON.stringify(result.timings)} by ${result.engine}`);
       this.changed({ state: 'ready' });
-      void this.cluster({ features: 'edge' });
+      void this.cluster(this.grouping);
     } catch (error) {
       if (this.trace !== trace) return;
       if (error instanceof CancelledError) {
@@ -191,20 +197,32 @@ export class TraceSession implements vscode.Disposable {
     this.emitter.fire({ type: 'selection', selection: this.chosen });
   }
 
-  async cluster(options: { readonly clusters?: number; readonly features: RegionFeature }): Promise<void> {
+  async cluster(options: TraceSession['grouping']): Promise<void> {
     this.clusteringWork?.abort();
     const work = (this.clusteringWork = new AbortController());
     const { trace } = this;
-    this.emitter.fire(this.clusteringMessage());
+    const current = () => this.clusteringWork === work && this.trace === trace;
+    const tell = (detail: string) => {
+      if (!current() || detail === this.clusteringDetail) return;
+      this.clusteringDetail = detail;
+      this.emitter.fire(this.clusteringMessage());
+    };
+    this.grouping = options;
+    this.clusteringError = null;
+    this.clusteringDetail = '';
+    tell('Grouping neurons');
     try {
       const clustering = await this.host.client.call(
         'cluster',
         { trace, options: { ...options, seed: 0, layers: [...this.layers.keys()] } },
-        { signal: work.signal },
+        { signal: work.signal, onEvent: ({ detail }) => tell(detail) },
       );
-      if (this.trace === trace) this.clustering = clustering;
+      if (current()) this.clustering = clustering;
     } catch (error) {
-      if (!(error instanceof CancelledError)) this.host.log.error(String(error));
+      if (!(error instanceof CancelledError)) {
+        this.host.log.error(String(error));
+        if (current()) this.clusteringError = error instanceof Error ? error.message : String(error);
+      }
     } finally {
       if (this.clusteringWork === work) {
         this.clusteringWork = null;
