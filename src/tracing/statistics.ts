@@ -130,87 +130,60 @@ const binCentres = new Float32Array(
     .buffer,
 );
 
+/** Thresholds on magnitudes, read off their histogram. */
 export class Thresholds {
-  /** Largest relative error of `at`. */
-  readonly error = BIN_ERROR;
-
   /** @param counts number of contributions in each bin of magnitudes */
   constructor(private readonly counts: Int32Array) {}
 
-  /** The value at which the descending cumulative sum of all |C| first reaches (1 − α) of the total. */
-  at(alpha: number): number {
+  /** The first bin from above down to which all |C| add up to at least (1 − α) of the total. */
+  private bin(alpha: number): number {
     const { counts } = this;
     const sum = (bin: number) => (counts[bin] > 0 ? counts[bin] * binCentres[bin] : 0);
     let total = 0;
     for (let bin = 0; bin < BINS; bin++) total += sum(bin);
     let bin = BINS - 1;
     for (let reached = sum(bin); bin > 0 && reached < (1 - alpha) * total;) reached += sum(--bin);
+    return bin;
+  }
+
+  /** The value at which the descending cumulative sum of all |C| first reaches (1 − α) of the total. */
+  at(alpha: number): number {
     // The bin's last value: nothing in the bin is above it, so a value that very many pixels share
     // (such as the bias of switched-off units) does not count because of a rounding.
-    return new Float32Array(Int32Array.of(((bin + 1) << LOW_BITS) - 1).buffer)[0];
+    return new Float32Array(Int32Array.of(((this.bin(alpha) + 1) << LOW_BITS) - 1).buffer)[0];
+  }
+
+  /** Over the whole picture: which part of the neurons counts at a pixel. */
+  summary(alpha: number): NeuronsPerPixel {
+    const bin = this.bin(alpha);
+    let above = 0;
+    let all = 0;
+    for (const [k, count] of this.counts.entries()) {
+      all += count;
+      if (k > bin) above += count;
+    }
+    return { alpha, threshold: this.at(alpha), thresholdError: BIN_ERROR, mean: all > 0 ? above / all : 0 };
   }
 }
 
 /**
- * Number of neurons whose |C| is above each threshold, at each pixel of a tile.
- * @returns one array a threshold, `tile.count` long @throws CancelledError
+ * Number of neurons whose |C| is above a threshold, at each pixel of a tile, `[tile.count]`.
+ * @throws CancelledError
  */
 export function countAbove(
   formula: ContributionFormula,
   tile: ActivationTile,
-  thresholds: readonly number[],
+  threshold: number,
   cancel: CancelToken,
-): Int32Array[] {
-  const block = new Float32Array(MAX_BLOCK_PIXELS);
-  const bits = new Int32Array(block.buffer);
-  const limits = new Int32Array(Float32Array.from(thresholds).buffer);
-  const counts = thresholds.map(() => new Int32Array(tile.count));
-  for (let from = 0; from < tile.count; from += MAX_BLOCK_PIXELS) {
+): Uint32Array {
+  const counts = new Uint32Array(tile.count);
+  const values = new Float32Array(tile.count);
+  for (let i = 0; i < formula.neurons; i++) {
     cancel.throwIfCancelled();
-    const count = Math.min(MAX_BLOCK_PIXELS, tile.count - from);
-    const inBlock = counts.map((whole) => whole.subarray(from, from + count));
-    for (let i = 0; i < formula.neurons; i++) {
-      evaluate(formula, i, tile, from, count, block);
-      for (let t = 0; t < limits.length; t++) addAbove(bits, limits[t], inBlock[t]);
-    }
+    evaluate(formula, i, tile, 0, tile.count, values);
+    for (let k = 0; k < counts.length; k++) if (Math.abs(values[k]) > threshold) counts[k]++;
   }
   return counts;
-}
-
-function addAbove(bits: Int32Array, limit: number, counts: Int32Array): void {
-  // Patterns of magnitudes are ordered like the magnitudes; the difference's sign bit is the answer.
-  // `| 0` keeps the arithmetic in integers.
-  for (let k = 0; k < counts.length; k++) {
-    counts[k] = (counts[k] - (((limit - (bits[k] & MAGNITUDE)) | 0) >> 31)) | 0;
-  }
-}
-
-/** Average, smallest and largest count over all pixels, gathered tile by tile. */
-export class CountSummary {
-  private pixels = 0;
-  private sum = 0;
-  private min = Infinity;
-  private max = 0;
-
-  add(counts: Int32Array): void {
-    this.pixels += counts.length;
-    for (const count of counts) {
-      this.sum += count;
-      if (count < this.min) this.min = count;
-      if (count > this.max) this.max = count;
-    }
-  }
-
-  result(neurons: number, alpha: number, threshold: number, thresholdError: number): NeuronsPerPixel {
-    return {
-      alpha,
-      threshold,
-      thresholdError,
-      mean: this.sum / this.pixels / neurons,
-      min: this.min / neurons,
-      max: this.max / neurons,
-    };
-  }
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   type ContributionFormula,
 } from './contributions';
 import type { PictureValues } from './regions';
-import { countAbove, CountSummary, distributedness, LayerAccumulator, type Thresholds } from './statistics';
+import { countAbove, distributedness, LayerAccumulator, type Thresholds } from './statistics';
 import type { Completeness, LayerTrace } from './types';
 
 /** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
@@ -101,6 +101,10 @@ function chosenLayers(inr: Inr, names: readonly string[] | undefined): readonly 
 
 const valuesOf = (layers: readonly TracedLayer[]) =>
   layers.flatMap(({ input, inputImaginary }) => (inputImaginary ? [input, inputImaginary] : [input]));
+
+function addScaled(sum: Float64Array, x: Float32Array, scale: number, shift: number): void {
+  for (let k = 0; k < x.length; k++) sum[k] += scale * x[k] + shift;
+}
 
 /** A traced network: statistics of every neuron, and full-precision maps on demand. */
 export class Trace {
@@ -202,16 +206,10 @@ export class Trace {
     await this.eachTile(traced, cancel, (tile) => {
       accumulator.add(tile, cancel);
       if (layer.last) this.addResidual(layer, tile);
-      progress((0.7 * (tile.start + tile.count)) / this.pixels);
+      progress((tile.start + tile.count) / this.pixels);
     });
     const thresholds = accumulator.thresholds();
     this.thresholds.push(thresholds);
-    const limits = ALPHAS.map((alpha) => thresholds.at(alpha));
-    const counts = ALPHAS.map(() => new CountSummary());
-    await this.eachTile(traced, cancel, (tile) => {
-      countAbove(formula, tile, limits, cancel).forEach((count, k) => counts[k].add(count));
-      progress(0.7 + (0.3 * (tile.start + tile.count)) / this.pixels);
-    });
 
     const statistics = accumulator.statistics();
     const result: LayerTrace = {
@@ -224,9 +222,7 @@ export class Trace {
       mapDefinition: formula.definition,
       statistics,
       distributedness: distributedness(statistics.total),
-      neuronsPerPixel: counts.map((count, k) =>
-        count.result(layer.inputs, ALPHAS[k], limits[k], thresholds.error),
-      ),
+      neuronsPerPixel: ALPHAS.map((alpha) => thresholds.summary(alpha)),
       previews: accumulator.atlas(),
     };
     this.layers.push(result);
@@ -245,8 +241,13 @@ export class Trace {
       const formula = channelFormula(layer, j);
       added.fill(0);
       for (let i = 0; i < inputs; i++) {
-        evaluate(formula, i, tile, 0, tile.count, part);
-        for (let k = 0; k < tile.count; k++) added[k] += part[k];
+        if (formula.complex) {
+          evaluate(formula, i, tile, 0, tile.count, part);
+          addScaled(added, part, 1, 0);
+        } else {
+          const x = tile.values.subarray(i * tile.count, (i + 1) * tile.count);
+          addScaled(added, x, formula.scale[i], formula.shift);
+        }
       }
       const row = j * this.pixels + tile.start;
       for (let k = 0; k < tile.count; k++) {
@@ -362,7 +363,7 @@ export class Trace {
     const limit = this.thresholds[layer].at(alpha);
     const out = new Float32Array(this.pixels);
     await this.eachTile(traced, neverCancelled, (tile) => {
-      const [counts] = countAbove(traced.formula, tile, [limit], neverCancelled);
+      const counts = countAbove(traced.formula, tile, limit, neverCancelled);
       for (let k = 0; k < tile.count; k++) out[tile.start + k] = counts[k] / traced.layer.inputs;
     });
     return this.picture(out);

@@ -38,10 +38,8 @@ export interface NeuronsPerPixel {
   readonly threshold: number;
   /** Largest relative error of `threshold` from the histogram it was read off; 0 when exact. */
   readonly thresholdError: number;
-  /** Fraction of the layer's neurons that count at a pixel: average, smallest, largest over pixels. */
+  /** Fraction of the layer's neurons that count at a pixel, averaged over pixels. */
   readonly mean: number;
-  readonly min: number;
-  readonly max: number;
 }
 
 /** Small signed 8-bit pictures of every map of a layer, for contact sheets. */
