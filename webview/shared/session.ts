@@ -1,0 +1,95 @@
+import type { ReactiveController, ReactiveControllerHost } from 'lit';
+import type { HostMessage, Selection, SessionView } from '../../src/panels/protocol';
+import type { Clustering, LayerTrace } from '../../src/tracing/types';
+import type { Picture } from '../../src/worker/protocol';
+import { Host } from './host';
+import { shortNames } from './names';
+
+const nothing: Selection = { layer: -1, neurons: [], pixel: null };
+
+/** How long the host may take to repeat a selection made here before its own word counts again. */
+const ECHO_MILLISECONDS = 1000;
+
+/** The host's session as this view knows it; asks its element to update when it changes. */
+export class Session implements ReactiveController {
+  /** undefined until the host has spoken, null when no checkpoint is open. */
+  view: SessionView | null | undefined;
+  reconstruction: Picture | null = null;
+  target: Picture | null = null;
+  /** By traced-layer index; a new array whenever one arrives. Layers not traced yet are undefined. */
+  layers: readonly (LayerTrace | undefined)[] = [];
+  /** Names as shown, by traced-layer index; also of layers still being traced. */
+  names: readonly string[] = [];
+  selection: Selection = nothing;
+  clustering: Clustering | null = null;
+  clusteringWork: string | null = null;
+  clusteringError: string | null = null;
+  readonly host: Host;
+  /** Selections sent whose echo has not come back: until then an older echo must not undo a newer click. */
+  private sent: { readonly selection: string; readonly time: number }[] = [];
+
+  constructor(private readonly element: ReactiveControllerHost) {
+    this.host = Host.connect((message) => this.take(message));
+    element.addController(this);
+  }
+
+  hostConnected(): void {
+    this.host.post({ type: 'ready' });
+  }
+
+  /** Shows the change at once and tells the host, whose answer is the truth. */
+  select(change: Partial<Selection>): void {
+    this.selection = { ...this.selection, ...change };
+    this.sent.push({ selection: JSON.stringify(this.selection), time: performance.now() });
+    this.host.post({ type: 'select', selection: change });
+    this.element.requestUpdate();
+  }
+
+  private take(message: HostMessage): void {
+    switch (message.type) {
+      case 'session':
+        this.view = message.session;
+        this.rename();
+        break;
+      case 'picture':
+        this[message.which] = message.picture;
+        break;
+      case 'layer':
+        this.layers = Object.assign([...this.layers], { [message.index]: message.layer });
+        this.rename();
+        break;
+      case 'selection':
+        if (this.isOldEcho(message.selection)) return;
+        this.selection = message.selection;
+        break;
+      case 'clustering':
+        this.clustering = message.clustering;
+        this.clusteringWork = message.working;
+        this.clusteringError = message.error;
+        break;
+      case 'reset':
+        this.reconstruction = this.target = this.clustering = null;
+        this.clusteringWork = this.clusteringError = null;
+        this.layers = [];
+        this.sent = [];
+        break;
+    }
+    this.element.requestUpdate();
+  }
+
+  private isOldEcho(selection: Selection): boolean {
+    const now = performance.now();
+    this.sent = this.sent.filter(({ time }) => now - time < ECHO_MILLISECONDS);
+    const key = JSON.stringify(selection);
+    const echo = this.sent.findIndex((own) => own.selection === key);
+    this.sent = echo < 0 ? [] : this.sent.slice(echo + 1);
+    return this.sent.length > 0;
+  }
+
+  private rename(): void {
+    const planned = this.view?.inspection?.layers.filter(({ neurons }) => neurons > 0) ?? [];
+    const count = Math.max(planned.length, this.layers.length);
+    const full = Array.from({ length: count }, (_, i) => this.layers[i]?.name ?? planned[i]?.name ?? '');
+    this.names = shortNames(full);
+  }
+}
