@@ -1,12 +1,23 @@
-/** Bundles the extension host, the worker, the command line and the panels into dist/. Any warning fails. */
+/**
+ * Bundles the extension host, the worker, the command line and the panels into dist/. Any warning fails.
+ *   --outdir DIR   another folder than dist/
+ *   --production   minified, without source maps, into an empty folder
+ *   --watch        builds again after each change
+ */
 import { build, context } from 'esbuild';
 import { chmod, copyFile, glob, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { root } from './lib/project.mjs';
 
-const watch = process.argv.includes('--watch');
-const production = process.argv.includes('--production');
-const root = path.resolve(import.meta.dirname, '..');
+const { watch, production, outdir } = parseArgs({
+  options: {
+    watch: { type: 'boolean', default: false },
+    production: { type: 'boolean', default: false },
+    outdir: { type: 'string', default: 'dist' },
+  },
+}).values;
 const require = createRequire(import.meta.url);
 
 const shared = {
@@ -30,11 +41,11 @@ const node = {
 async function configurations() {
   const panels = await Array.fromAsync(glob('webview/*/main.ts', { cwd: root }));
   return [
-    { ...node, entryPoints: { extension: 'src/extension.ts', worker: 'src/worker/main.ts' }, outdir: 'dist' },
+    { ...node, entryPoints: { extension: 'src/extension.ts', worker: 'src/worker/main.ts' }, outdir },
     {
       ...node,
       entryPoints: { cli: 'src/cli/main.ts' },
-      outdir: 'dist',
+      outdir,
       banner: { js: '#!/usr/bin/env node' },
     },
     {
@@ -43,17 +54,17 @@ async function configurations() {
       format: 'esm',
       target: 'chrome128',
       entryPoints: Object.fromEntries(panels.map((entry) => [path.basename(path.dirname(entry)), entry])),
-      outdir: 'dist/webview',
+      outdir: `${outdir}/webview`,
     },
   ];
 }
 
 // What is shipped starts from nothing; otherwise a running editor would lose its files under its feet.
-if (production) await rm(path.join(root, 'dist'), { recursive: true, force: true });
-await mkdir(path.join(root, 'dist', 'webview'), { recursive: true });
+if (production) await rm(path.resolve(root, outdir), { recursive: true, force: true });
+await mkdir(path.resolve(root, outdir, 'webview'), { recursive: true });
 const codicons = path.dirname(require.resolve('@vscode/codicons/dist/codicon.css'));
 for (const file of ['codicon.css', 'codicon.ttf']) {
-  await copyFile(path.join(codicons, file), path.join(root, 'dist', 'webview', file));
+  await copyFile(path.join(codicons, file), path.resolve(root, outdir, 'webview', file));
 }
 
 if (watch) {
@@ -65,8 +76,8 @@ if (watch) {
     if (result.warnings.length > 0) process.exitCode = 1;
     Object.assign(inputs, result.metafile.outputs);
   }
-  await chmod(path.join(root, 'dist', 'cli.js'), 0o755);
-  await writeFile(path.join(root, 'dist', 'sizes.json'), JSON.stringify(sizes(inputs), null, 2));
+  await chmod(path.resolve(root, outdir, 'cli.js'), 0o755);
+  await writeFile(path.resolve(root, outdir, 'sizes.json'), JSON.stringify(sizes(inputs), null, 2));
 }
 
 function sizes(outputs) {
