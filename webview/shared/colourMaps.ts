@@ -60,7 +60,7 @@ export function signedMap(brightness: Brightness): ColourMap {
   return table((t) => {
     const value = 2 * t - 1;
     const end = value < 0 ? negative : positive;
-    return oklabToSrgb(zero.map((z, i) => z + (end[i]! - z) * Math.abs(value)) as unknown as Lab);
+    return oklabToSrgb(zero.map((z, i) => z + (end[i] - z) * Math.abs(value)) as unknown as Lab);
   });
 }
 
@@ -88,17 +88,23 @@ function table(colour: (t: number) => Lab): ColourMap {
   const map = new Uint8Array(SIZE * 4);
   for (let i = 0; i < SIZE; i++) {
     const rgb = colour(i / (SIZE - 1));
-    for (let c = 0; c < 3; c++) map[4 * i + c] = Math.round(255 * Math.min(1, Math.max(0, rgb[c]!)));
+    for (let c = 0; c < 3; c++) map[4 * i + c] = Math.round(255 * Math.min(1, Math.max(0, rgb[c])));
     map[4 * i + 3] = 255;
   }
   return map;
 }
 
-/** Colours of `count` categories that are equally light and differ in hue. */
+/**
+ * Twelve colours at least 0.1 apart in OKLab for usual sight, protanopia, deuteranopia and tritanopia
+ * (G. Machado et al., 2009), with a contrast of 3 : 1 or more against the editor.
+ */
+const categories: Readonly<Record<Brightness, readonly string[]>> = {
+  dark: '5baff4 e66e20 f8e445 af4da9 61fdf7 cb4453 4d7de8 bbe6ac e49d89 bc7fa5 c6c102 9bcbed'.split(' '),
+  light: '136dbf b85207 11a1b4 66196e ae8a0d 3d4900 8c7aef 905b5c 173fa4 d16b7a 882c50 70558c'.split(' '),
+};
+
+/** Colour of a category, such as a cluster; repeats after twelve. */
 export function categoryColour(index: number, brightness: Brightness): string {
-  // Golden-angle steps keep neighbours in the list far apart however many there are.
-  const [r, g, b] = oklabToSrgb(lch(brightness === 'dark' ? 0.74 : 0.56, 0.12, 250 + index * 137.508)).map(
-    (channel) => Math.round(255 * Math.min(1, Math.max(0, channel))),
-  );
-  return `rgb(${r}, ${g}, ${b})`;
+  const colours = categories[brightness];
+  return `#${colours[index % colours.length]}`;
 }

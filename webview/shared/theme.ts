@@ -17,11 +17,8 @@ export function parseColour(text: string): Rgba | null {
   if (parts.length < 3) return null;
   const numbers = parts.map((part) => (part.endsWith('%') ? parseFloat(part) / 100 : parseFloat(part)));
   if (numbers.some(Number.isNaN)) return null;
-  return [numbers[0]!, numbers[1]!, numbers[2]!, numbers[3] ?? 1];
+  return [numbers[0], numbers[1], numbers[2], numbers[3] ?? 1];
 }
-
-/** `--vscode-charts-*`, in the order in which categories get them. */
-const chartColours = ['blue', 'orange', 'green', 'purple', 'red', 'yellow'];
 
 /** The editor's theme; asks its element to update when the person changes it. */
 export class Theme implements ReactiveController {
@@ -80,11 +77,9 @@ export class Theme implements ReactiveController {
     return this.colour('editor-background', this.brightness === 'dark' ? '#1e1e1e' : '#ffffff');
   }
 
-  /** Colour of a cluster or layer. */
+  /** Colour of a cluster; the theme's own chart colours are too alike for many eyes. */
   category(index: number): string {
-    const name = chartColours[index];
-    const own = categoryColour(index, this.brightness);
-    return name ? this.colour(`charts-${name}`, own) : own;
+    return categoryColour(index, this.brightness);
   }
 }
 
