@@ -95,8 +95,8 @@ function table(colour: (t: number) => Lab): ColourMap {
 }
 
 /**
- * Twelve colours at least 0.1 apart in OKLab for usual sight, protanopia, deuteranopia and tritanopia
- * (G. Machado et al., 2009), with a contrast of 3 : 1 or more against the editor.
+ * Twelve colours at least 0.085 apart in OKLab for usual sight, protanopia and deuteranopia, and 0.075 for
+ * tritanopia (G. Machado et al., 2009), with a contrast of 3 : 1 or more against the editor.
  */
 const categories: Readonly<Record<Brightness, readonly string[]>> = {
   dark: '5baff4 e66e20 f8e445 af4da9 61fdf7 cb4453 4d7de8 bbe6ac e49d89 bc7fa5 c6c102 9bcbed'.split(' '),
