@@ -4,7 +4,7 @@ import type { Value } from './types';
 
 const maxDepth = 200;
 /** Texts, brackets and commas: a value takes far more memory than its text. */
-const maxTokens = 1_000_000;
+const maxTokens = 500_000;
 
 /** @throws CheckpointError when the bytes are not UTF-8, not JSON, or nested too deep. */
 export function parseJson(bytes: Uint8Array, what: string): Value {

@@ -5,7 +5,7 @@ import { elementCount, isSize, makeTensor } from './tensor';
 import { Opaque, Tensor, type ByteSource, type Checkpoint, type DType, type Value } from './types';
 
 const maxDepth = 200;
-const maxValues = 500_000;
+const maxValues = 250_000;
 
 /** Whether the file begins with a dictionary whose first key is text. */
 export function beginsWithMap(head: Uint8Array): boolean {

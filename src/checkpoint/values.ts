@@ -46,8 +46,9 @@ export function stateDicts(checkpoint: Checkpoint): StateDict[] {
   const queue: { value: Value; path: string[] }[] = [{ value: checkpoint.root, path: [] }];
   const seen = new Set<Value>();
   const budget = { visits: maxVisits };
-  for (let next = queue.shift(); next && found.length < maxCandidates; next = queue.shift()) {
-    const { value, path } = next;
+  // It grows while it is gone through.
+  for (const { value, path } of queue) {
+    if (found.length >= maxCandidates) break;
     if (seen.has(value) || path.length > maxDepth) continue;
     seen.add(value);
     if (isModule(value)) {
@@ -65,10 +66,11 @@ export function stateDicts(checkpoint: Checkpoint): StateDict[] {
         own.set(key, tensor);
         tree.set(key, tensor);
       } else if (isContainer(child) && !notWeights.test(key)) {
-        queue.push({ value: child, path: [...path, key] });
         const before = tree.size;
         collect(child, `${key}.`, tree, budget, [value]);
-        if (tree.size > before) parts++;
+        if (tree.size === before) continue;
+        parts++;
+        queue.push({ value: child, path: [...path, key] });
       }
     }
     if (own.size > 0) found.push({ path, tensors: own });

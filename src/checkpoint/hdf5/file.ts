@@ -440,7 +440,7 @@ export class Hdf5File {
       const address = this.address(layout);
       const bytes = this.length(layout);
       // Space is only given to datasets that were written; others may be in another file.
-      if (address === nowhere) return unwritten;
+      if (address === nowhere && !dataset.shape.includes(0)) return unwritten;
       return contiguousTensor(dataset, bytes, (at, length) => this.cursor(address + at, length).bytes);
     }
     if (kind !== 2) throw this.unsupported('virtual datasets');

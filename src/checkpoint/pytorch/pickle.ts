@@ -10,8 +10,9 @@ import { Opaque, Tensor, type Value } from '../types';
 const maxOpcodes = 20_000_000;
 const maxStack = 1_000_000;
 const maxMemo = 1_000_000;
-/** Lists, dictionaries, tuples, sets and objects. */
-const maxObjects = 1_000_000;
+/** Lists, dictionaries, tuples, sets and objects, and one more for so many bytes: each takes far more memory. */
+const maxObjects = 300_000;
+const bytesAnObject = 100;
 const maxNesting = 1_000;
 const maxTextBytes = 256 * 2 ** 20;
 const maxLineBytes = 2 ** 20;
@@ -130,13 +131,14 @@ class Machine {
   }
 
   run(): Item {
+    const objects = maxObjects + Math.floor(this.bytes.length / bytesAnObject);
     for (let count = 0; count < maxOpcodes; count++) {
       const code = this.byte();
       if (code === 0x2e /* STOP */) return this.result();
       this.step(code);
       if (this.stack.length > maxStack) this.fail(`its stack grows beyond ${maxStack} values`);
       if (this.memo.size > maxMemo) this.fail(`it remembers more than ${maxMemo} values`);
-      if (this.objects > maxObjects) this.fail(`it makes more than ${maxObjects} objects`);
+      if (this.objects > objects) this.fail(`it makes more than ${objects} objects`);
     }
     return this.fail(`it has more than ${maxOpcodes} instructions`);
   }
