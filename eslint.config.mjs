@@ -56,6 +56,11 @@ export default tseslint.config(
     },
   },
   {
+    files: ['webview/**'],
+    // Lit calls a template's listeners on the element itself.
+    rules: { '@typescript-eslint/unbound-method': 'off' },
+  },
+  {
     files: core,
     rules: {
       'no-restricted-imports': [

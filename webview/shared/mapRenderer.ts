@@ -27,7 +27,7 @@ export interface MapRenderer {
 
 /** Factor from a neuron's own 8-bit range to the range that is shown. */
 const gain = (atlas: PreviewAtlas, neuron: number, limit: number | null) =>
-  limit === null || limit === 0 ? 1 : atlas.limit[neuron]! / limit;
+  limit === null || limit === 0 ? 1 : atlas.limit[neuron] / limit;
 
 /** Entry of the colour map for an 8-bit preview value (128 is zero), scaled by `gain`. */
 export function colourIndex(value: number, gain: number, signed: boolean): number {
@@ -45,13 +45,10 @@ export function paintPreview(
   const pixels = atlas.width * atlas.height;
   const factor = gain(atlas, neuron, limit);
   const palette = new Uint32Array(colours.buffer);
-  const lookup = Uint32Array.from(
-    { length: 256 },
-    (_, value) => palette[colourIndex(value, factor, signed)]!,
-  );
+  const lookup = Uint32Array.from({ length: 256 }, (_, value) => palette[colourIndex(value, factor, signed)]);
   const words = new Uint32Array(into.buffer, into.byteOffset, pixels);
   const offset = neuron * pixels;
-  for (let i = 0; i < pixels; i++) words[i] = lookup[atlas.data[offset + i]!]!;
+  for (let i = 0; i < pixels; i++) words[i] = lookup[atlas.data[offset + i]]!;
 }
 
 /** The GPU when there is one and it is wanted, plain canvas when not. */

@@ -7,12 +7,12 @@ export function shortNames(names: readonly string[]): string[] {
   const split = names.map((name) => name.split('.'));
   const shortest = Math.min(...split.map((parts) => parts.length));
   const shared = (part: (parts: string[]) => string | undefined) =>
-    split.every((parts) => part(parts) === part(split[0]!));
+    split.every((parts) => part(parts) === part(split[0]));
   let end = 0;
   while (end < shortest - 1 && shared((parts) => parts.at(-1 - end))) end++;
   let start = 0;
   while (start < shortest - end - 1 && shared((parts) => parts[start])) start++;
-  while (start > 0 && split.some((parts) => /^\d/.test(parts[start]!))) start--;
+  while (start > 0 && split.some((parts) => /^\d/.test(parts[start]))) start--;
   return split.map((parts) => parts.slice(start, parts.length - end).join('.'));
 }
 

@@ -23,9 +23,9 @@ export function neuronOrder(
     (i) => !hideDead || statistics.dead[i] === 0,
   );
   if (sort === 'index') return order;
-  const byShare = (a: number, b: number) => statistics.share[b]! - statistics.share[a]! || a - b;
+  const byShare = (a: number, b: number) => statistics.share[b] - statistics.share[a] || a - b;
   // Neurons without a cluster come last.
-  const rank = (i: number) => (clusters[i]! < 0 ? Infinity : clusters[i]!);
+  const rank = (i: number) => (clusters[i] < 0 ? Infinity : clusters[i]);
   return order.sort(
     sort === 'share' ? byShare : (a, b) => (rank(a) === rank(b) ? byShare(a, b) : rank(a) - rank(b)),
   );

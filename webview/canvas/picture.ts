@@ -1,0 +1,238 @@
+import { css, html, LitElement, type PropertyValues } from 'lit';
+import { customElement, property, query } from 'lit/decorators.js';
+import { base } from '../shared/styles';
+import { fit, panBy, pixelAt, transformOf, zoomAt, type View } from './viewTransform';
+
+/** What is to be drawn, at its natural size. */
+export interface Bitmap {
+  readonly width: number;
+  readonly height: number;
+  readonly rgba: Uint8ClampedArray;
+}
+
+export interface Pixel {
+  readonly row: number;
+  readonly column: number;
+}
+
+/** Factor of one press of + or one notch of the wheel. */
+const STEP = 1.25;
+
+/**
+ * A picture with zoom, pan and a pixel probe.
+ * @fires hover-pixel detail: Pixel or null, as the pointer moves
+ * @fires pick-pixel detail: Pixel or null, when clicked or moved by keyboard
+ * @fires view-change detail: View
+ */
+@customElement('nc-picture')
+export class PictureView extends LitElement {
+  static override styles = [
+    base,
+    css`
+      :host {
+        display: block;
+        position: relative;
+        min-height: 0;
+        overflow: hidden;
+        background: var(--vscode-editorWidget-background, transparent);
+        border: 1px solid var(--line);
+        border-radius: 4px;
+      }
+      canvas.screen {
+        display: block;
+        position: absolute;
+        inset: 0;
+        width: 100%;
+        height: 100%;
+        cursor: crosshair;
+        touch-action: none;
+      }
+      canvas.screen:focus-visible {
+        outline-offset: -2px;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) bitmap: Bitmap | null = null;
+  /** The network's own picture, kept beside what is drawn. */
+  @property({ attribute: false }) reconstruction: Bitmap | null = null;
+  @property({ attribute: false }) pixel: Pixel | null = null;
+  @property({ attribute: false }) view: View = fit;
+  @property() label = '';
+  @query('canvas.screen') private readonly screen!: HTMLCanvasElement;
+  @query('canvas.source') private readonly source!: HTMLCanvasElement;
+  private drag: { readonly x: number; readonly y: number; moved: boolean } | null = null;
+  private frame = 0;
+  private readonly resized = new ResizeObserver(() => this.draw());
+
+  override render() {
+    return html`<canvas
+        class="screen"
+        tabindex="0"
+        role="img"
+        data-testid="picture"
+        aria-label=${this.label}
+        aria-keyshortcuts="+ - 0 ArrowUp ArrowDown ArrowLeft ArrowRight"
+        @pointermove=${this.pointerMove}
+        @pointerdown=${this.pointerDown}
+        @pointerup=${this.pointerUp}
+        @pointerleave=${() => this.emit('hover-pixel', null)}
+        @dblclick=${() => this.change(fit)}
+        @wheel=${this.wheel}
+        @keydown=${this.key}
+      ></canvas
+      ><canvas class="source" hidden data-testid="reconstruction"></canvas><slot></slot>`;
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.resized.observe(this);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.resized.disconnect();
+    cancelAnimationFrame(this.frame);
+  }
+
+  private overlay: HTMLCanvasElement | null = null;
+
+  override updated(changed: PropertyValues<this>): void {
+    if (changed.has('reconstruction') && this.reconstruction) paint(this.source, this.reconstruction);
+    if (changed.has('bitmap') || changed.has('reconstruction')) {
+      if (this.bitmap && this.bitmap !== this.reconstruction) {
+        this.overlay ??= document.createElement('canvas');
+        paint(this.overlay, this.bitmap);
+      } else this.overlay = null;
+    }
+    this.draw();
+  }
+
+  private draw(): void {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.drawNow());
+  }
+
+  private get size() {
+    return { width: this.clientWidth, height: this.clientHeight };
+  }
+
+  private drawNow(): void {
+    const { screen, bitmap } = this;
+    const ratio = window.devicePixelRatio;
+    const { width, height } = this.size;
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (screen.width !== w || screen.height !== h) [screen.width, screen.height] = [w, h];
+    const context = screen.getContext('2d')!;
+    context.clearRect(0, 0, w, h);
+    if (!bitmap || w === 0 || h === 0) return;
+    const { scale, x, y } = transformOf(this.view, bitmap, { width: w, height: h });
+    // Enlarged pixels are what one comes to see; reduced ones must not flicker.
+    context.imageSmoothingEnabled = scale < 1;
+    context.imageSmoothingQuality = 'high';
+    const from = this.overlay ?? this.source;
+    context.drawImage(from, x, y, bitmap.width * scale, bitmap.height * scale);
+    if (this.pixel) drawMark(context, this.pixel, { scale, x, y }, ratio);
+  }
+
+  private change(view: View): void {
+    this.view = view;
+    this.emit('view-change', view);
+  }
+
+  private emit(type: string, detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  private at(event: PointerEvent): Pixel | null {
+    const { bitmap, size } = this;
+    if (!bitmap) return null;
+    return pixelAt(transformOf(this.view, bitmap, size), bitmap, event.offsetX, event.offsetY);
+  }
+
+  private pointerDown(event: PointerEvent): void {
+    if (event.button !== 0) return;
+    this.screen.setPointerCapture(event.pointerId);
+    this.drag = { x: event.clientX, y: event.clientY, moved: false };
+  }
+
+  private pointerMove(event: PointerEvent): void {
+    const { drag, bitmap } = this;
+    if (drag && bitmap) {
+      const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
+      if (!drag.moved && Math.hypot(dx, dy) < 4) return;
+      this.drag = { x: event.clientX, y: event.clientY, moved: true };
+      this.change(panBy(this.view, bitmap, this.size, dx, dy));
+      return;
+    }
+    this.emit('hover-pixel', this.at(event));
+  }
+
+  private pointerUp(event: PointerEvent): void {
+    const { drag } = this;
+    this.drag = null;
+    if (drag && !drag.moved) this.emit('pick-pixel', this.at(event));
+  }
+
+  private wheel(event: WheelEvent): void {
+    if (!this.bitmap) return;
+    event.preventDefault();
+    const notches = -event.deltaY / (event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 100 : 3);
+    this.change(zoomAt(this.view, this.bitmap, this.size, event.offsetX, event.offsetY, STEP ** notches));
+  }
+
+  private key(event: KeyboardEvent): void {
+    const { bitmap, size } = this;
+    if (!bitmap || event.ctrlKey || event.metaKey || event.altKey) return;
+    const zoom = (factor: number) =>
+      this.change(zoomAt(this.view, bitmap, size, size.width / 2, size.height / 2, factor));
+    const step = event.shiftKey ? 10 : 1;
+    const move = (rows: number, columns: number) => {
+      const from = this.pixel ?? { row: bitmap.height >> 1, column: bitmap.width >> 1 };
+      const clamp = (value: number, length: number) => Math.max(0, Math.min(length - 1, value));
+      const row = clamp(from.row + rows * step, bitmap.height);
+      this.emit('pick-pixel', { row, column: clamp(from.column + columns * step, bitmap.width) });
+    };
+    const actions: Readonly<Record<string, () => void>> = {
+      '+': () => zoom(STEP),
+      '=': () => zoom(STEP),
+      '-': () => zoom(1 / STEP),
+      '0': () => this.change(fit),
+      ArrowUp: () => move(-1, 0),
+      ArrowDown: () => move(1, 0),
+      ArrowLeft: () => move(0, -1),
+      ArrowRight: () => move(0, 1),
+      Escape: () => this.emit('pick-pixel', null),
+    };
+    const action = actions[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+}
+
+function paint(canvas: HTMLCanvasElement, { width, height, rgba }: Bitmap): void {
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  canvas.getContext('2d')!.putImageData(new ImageData(new Uint8ClampedArray(rgba), width, height), 0, 0);
+}
+
+/** A ring around the pixel, dark under light so that it shows on every picture. */
+function drawMark(
+  context: CanvasRenderingContext2D,
+  { row, column }: Pixel,
+  { scale, x, y }: { readonly scale: number; readonly x: number; readonly y: number },
+  ratio: number,
+): void {
+  const [cx, cy] = [x + (column + 0.5) * scale, y + (row + 0.5) * scale];
+  for (const [width, colour] of [
+    [3.5, '#000a'],
+    [1.5, '#fff'],
+  ] as const) {
+    context.lineWidth = width * ratio;
+    context.strokeStyle = colour;
+    context.beginPath();
+    if (scale >= 10 * ratio) context.rect(cx - scale / 2, cy - scale / 2, scale, scale);
+    else context.arc(cx, cy, 6 * ratio, 0, 2 * Math.PI);
+    context.stroke();
+  }
+}

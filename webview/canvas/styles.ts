@@ -1,0 +1,324 @@
+import { css } from 'lit';
+import { base } from '../shared/styles';
+
+export const styles = [
+  base,
+  css`
+    :host {
+      display: flex;
+      flex-direction: column;
+      height: 100vh;
+      min-width: 0;
+      container-type: inline-size;
+      overflow: hidden;
+    }
+    header {
+      display: flex;
+      flex-wrap: wrap;
+      align-items: center;
+      gap: 4px 16px;
+      padding: 8px 12px;
+    }
+    .modes {
+      display: flex;
+      flex-wrap: wrap;
+      gap: 2px;
+    }
+    .modes button {
+      padding: 3px 8px;
+      color: var(--muted);
+    }
+    .modes button:hover:enabled {
+      color: var(--vscode-foreground);
+      background: var(--vscode-toolbar-hoverBackground);
+    }
+    .modes button[aria-checked='true'] {
+      color: var(--vscode-foreground);
+      background: var(--vscode-toolbar-activeBackground, var(--vscode-list-inactiveSelectionBackground));
+      outline: 1px solid var(--vscode-contrastActiveBorder, transparent);
+      outline-offset: -1px;
+    }
+    .modes button:focus-visible {
+      outline: 1px solid var(--vscode-focusBorder);
+    }
+    .facts {
+      flex: 1 1 160px;
+      text-align: right;
+    }
+    .row {
+      display: flex;
+      align-items: center;
+      gap: 8px;
+      min-width: 0;
+    }
+    .status {
+      flex: 0 1 auto;
+    }
+    .progress {
+      width: 240px;
+      max-width: 100%;
+      height: 3px;
+      border-radius: 2px;
+      overflow: hidden;
+      background: var(--vscode-editorWidget-background, #8883);
+    }
+    .progress.small {
+      width: 64px;
+      flex: none;
+    }
+    .progress i {
+      display: block;
+      height: 100%;
+      background: var(--vscode-progressBar-background);
+    }
+    .skeleton {
+      width: min(60%, 360px);
+      aspect-ratio: 3 / 2;
+      border: 1px dashed var(--line);
+      border-radius: 4px;
+      background: var(--vscode-editorWidget-background, transparent);
+    }
+    .banner {
+      padding: 3px 12px;
+      font-size: 12px;
+      border-block: 1px solid var(--line);
+      background: var(--vscode-editorWidget-background);
+      max-height: 40%;
+      overflow: auto;
+      flex: none;
+    }
+    .banner .disclose {
+      padding: 0;
+      flex: none;
+    }
+    .banner table {
+      margin: 2px 0 4px 20px;
+      border-spacing: 0;
+    }
+    .banner th,
+    .banner td {
+      text-align: left;
+      font-weight: normal;
+      padding: 1px 16px 1px 0;
+      vertical-align: top;
+    }
+    .banner p {
+      margin: 4px 0 4px 20px;
+    }
+    main {
+      flex: 1;
+      min-height: 0;
+      display: grid;
+    }
+    .top {
+      display: grid;
+      grid-template-columns: minmax(0, 1fr) minmax(200px, 26%);
+      gap: 12px;
+      padding: 8px 12px 0;
+      min-height: 0;
+    }
+    @container (max-width: 560px) {
+      .top {
+        grid-template-columns: minmax(0, 1fr);
+        grid-template-rows: minmax(80px, 1fr) minmax(0, auto);
+      }
+      nc-probe {
+        max-height: 130px;
+      }
+      .facts {
+        text-align: left;
+      }
+    }
+    .divider {
+      height: 9px;
+      cursor: ns-resize;
+      touch-action: none;
+      display: flex;
+      align-items: center;
+      justify-content: center;
+    }
+    .divider::after {
+      content: '';
+      width: 32px;
+      height: 3px;
+      border-radius: 2px;
+      background: var(--muted);
+      opacity: 0.35;
+    }
+    .divider:hover::after {
+      background: var(--vscode-sash-hoverBorder, var(--accent));
+      opacity: 1;
+    }
+    .bottom {
+      display: flex;
+      flex-direction: column;
+      min-height: 0;
+    }
+    nc-sheet {
+      flex: 1;
+    }
+    .bar {
+      display: flex;
+      flex-wrap: wrap;
+      align-items: center;
+      justify-content: space-between;
+      gap: 2px 16px;
+      padding: 0 12px;
+      border-bottom: 1px solid var(--line);
+    }
+    .tabs {
+      display: flex;
+      min-width: 0;
+      overflow-x: auto;
+      scrollbar-width: thin;
+      gap: 4px;
+    }
+    .tabs button {
+      display: flex;
+      align-items: baseline;
+      gap: 6px;
+      max-width: 220px;
+      min-width: 0;
+      flex: none;
+      padding: 6px 8px;
+      border-radius: 0;
+      border-bottom: 2px solid transparent;
+      color: var(--vscode-panelTitle-inactiveForeground, var(--muted));
+    }
+    .tabs button:hover:enabled {
+      color: var(--vscode-foreground);
+    }
+    .tabs button[aria-selected='true'] {
+      color: var(--vscode-foreground);
+      border-bottom-color: var(--vscode-panelTitle-activeBorder, var(--accent));
+    }
+    .tabs .count {
+      font-size: 11px;
+    }
+    .controls {
+      display: flex;
+      flex-wrap: wrap;
+      align-items: center;
+      gap: 2px 12px;
+      padding: 3px 0;
+      font-size: 12px;
+      color: var(--muted);
+    }
+    .controls label {
+      display: flex;
+      align-items: center;
+      gap: 4px;
+      white-space: nowrap;
+    }
+    select {
+      font: inherit;
+      color: var(--vscode-dropdown-foreground, inherit);
+      background: var(--vscode-dropdown-background, transparent);
+      border: 1px solid var(--vscode-dropdown-border, transparent);
+      border-radius: 3px;
+      padding: 1px 2px;
+      height: 22px;
+    }
+    input[type='range'] {
+      width: 72px;
+      accent-color: var(--vscode-progressBar-background, var(--accent));
+    }
+    input[type='checkbox'] {
+      margin: 0;
+      accent-color: var(--vscode-progressBar-background, var(--accent));
+    }
+    .note {
+      display: flex;
+      flex-wrap: wrap;
+      gap: 0 16px;
+      margin: 0;
+      padding: 5px 12px 3px;
+      font-size: 12px;
+    }
+    .note .ellipsis {
+      flex: 1 1 0;
+      min-width: 120px;
+      text-align: right;
+      opacity: 0.85;
+    }
+    .overlay {
+      position: absolute;
+      display: flex;
+      align-items: center;
+      gap: 8px;
+      padding: 3px 8px;
+      font-size: 11px;
+      border-radius: 3px;
+      color: var(--vscode-editorWidget-foreground, var(--vscode-foreground));
+      background: var(--vscode-editorWidget-background);
+      border: 1px solid var(--vscode-contrastBorder, transparent);
+    }
+    .legend {
+      left: 8px;
+      bottom: 8px;
+    }
+    .legend i {
+      width: 96px;
+      height: 8px;
+      border-radius: 2px;
+    }
+    .cover {
+      right: 8px;
+      bottom: 8px;
+      padding: 0 6px;
+    }
+    .zoom {
+      right: 8px;
+      top: 8px;
+    }
+    .problem {
+      left: 8px;
+      top: 8px;
+      max-width: calc(100% - 16px);
+      color: var(--vscode-errorForeground);
+    }
+    .error {
+      color: var(--vscode-errorForeground);
+    }
+    .sentence {
+      max-width: 60ch;
+      overflow-wrap: anywhere;
+    }
+    .page {
+      overflow: auto;
+      padding: 24px;
+      max-width: 100ch;
+      overflow-wrap: anywhere;
+    }
+    .page h1 {
+      margin: 0 0 8px;
+      font-size: 18px;
+      font-weight: 500;
+    }
+    .page h2 {
+      margin: 24px 0 6px;
+    }
+    .page .row {
+      flex-wrap: wrap;
+      margin-top: 16px;
+    }
+    .page table {
+      border-spacing: 0;
+      width: 100%;
+    }
+    .page th,
+    .page td {
+      text-align: left;
+      font-weight: normal;
+      padding: 2px 16px 2px 0;
+      border-bottom: 1px solid var(--line);
+    }
+    .page th {
+      color: var(--muted);
+    }
+    .mono {
+      font-family: var(--vscode-editor-font-family, monospace);
+      font-size: 12px;
+    }
+  `,
+];
