@@ -65,9 +65,9 @@ export const progressBar = (label: string, fraction: number | null) => html`
   </div>
 `;
 
-/** What a bottom panel says in place of its content. @param state for tests and styles */
+/** What a bottom panel says in place of its content. @param state names it for tests */
 export const notice = (state: string, content: unknown) =>
-  html`<div class="status" role="status" data-testid="panel-status" data-state=${state}>${content}</div>`;
+  html`<div class="status" role="status" data-testid="state-${state}">${content}</div>`;
 
 /**
  * Why there is nothing to show yet, and what to do; null when the session has been traced.
