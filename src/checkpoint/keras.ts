@@ -60,9 +60,9 @@ function* layerNames(value: Value): Generator<string> {
 }
 
 /**
- * Groups with their layers in the model's order and by their own names. HDF5 sorts by name; Keras 2 keeps
- * the order in an attribute. Keras 3 numbers a layer's variables, `dense_1/vars/0`, under the name of its
- * class and has its own as an attribute: here they are `NAME/kernel` and `NAME/bias`.
+ * Groups with their layers in the model's order, each as `NAME/kernel` and `NAME/bias`. HDF5 sorts by name;
+ * Keras 2 keeps the order, and where a layer's variables are (`dense/siren/dense/kernel:0`), in attributes.
+ * Keras 3 numbers them, `dense_1/vars/0`, under the name of the class; the layer's own is an attribute.
  */
 function withNames(
   group: Group,
@@ -77,6 +77,8 @@ function withNames(
   const listed = group.get('layer_names');
   const order = Array.isArray(listed) ? (listed as Value[]) : modelOrder;
   const rank = (name: string) => (order.indexOf(name) + order.length + 1) % (order.length + 1);
+  for (const [variable, tensor] of listedVariables(group)) result.set(variable, tensor);
+  if (result.size > 0) return result;
   const children = [...group]
     .map(([key, child]) => ({ key, child, name: (key !== 'optimizer' && ownName(child, group)) || key }))
     .sort((a, b) => rank(a.name) - rank(b.name) || naturalOrder.compare(a.key, b.key));
@@ -91,6 +93,22 @@ function withNames(
     }
   }
   return result;
+}
+
+/** A layer's variables as Keras 2 lists them, by the last part of their names; none unless these differ. */
+function listedVariables(layer: Group): Map<string, Tensor> {
+  const variables = new Map<string, Tensor>();
+  const listed = layer.get('weight_names');
+  for (const name of Array.isArray(listed) ? (listed as Value[]) : []) {
+    if (typeof name !== 'string') continue;
+    let value: Value | undefined = layer;
+    const parts = name.split('/');
+    for (const part of parts) value = value instanceof Map ? (value as Group).get(part) : undefined;
+    const variable = parts.at(-1)!.replace(/:0$/, '');
+    if (!(value instanceof Tensor) || variables.has(variable)) return new Map();
+    variables.set(variable, value);
+  }
+  return variables;
 }
 
 /** `net.2` before `net.10`. */

@@ -106,12 +106,13 @@ function open(source: ByteSource, mayBeIndex: boolean): Checkpoint {
   }
   const head = source.read(0, Math.min(source.size, 4096));
   if (startsWith(head, 'PK\x03\x04') || startsWith(head, 'PK\x05\x06')) return openZip(source);
+  // Before pickles: the length of a header may begin as they do.
+  const header = headerLength(source);
+  if (header !== undefined) return readSafetensors(source, header);
   if (head[0] === 0x80 && head[1] <= 5) return readPickleFile(source);
   if (startsWith(head, hdf5Signature)) return readH5(source);
   if (startsWith(head, '\x93NUMPY')) return readNpy(source);
   if (startsWith(head.subarray(257), 'ustar')) return readTar(source);
-  const header = headerLength(source);
-  if (header !== undefined) return readSafetensors(source, header);
   if (beginsAsModel(head)) return readOnnx(source);
   if (beginsWithMap(head)) return readMsgpack(source);
   return (mayBeIndex ? openJson(source, head) : undefined) ?? tryUnmarked(source) ?? refuse(source, head);

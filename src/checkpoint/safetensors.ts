@@ -25,15 +25,15 @@ const dtypes = new Map<string, DType>([
   ['BOOL', 'bool'],
 ]);
 
-/** Length of the header, when the file begins as a safetensors file does. */
+/** Length of the header, which may lie, when the file begins as a safetensors file does. */
 export function headerLength(source: ByteSource): number | undefined {
   if (source.size < 10) return undefined;
   const head = source.read(0, 10);
-  const length = new DataView(head.buffer, head.byteOffset).getBigUint64(0, true);
-  // `{"` or `{}`; other files have other bytes here.
-  return head[8] === 0x7b && (head[9] === 0x22 || head[9] === 0x7d || head[9] === 0x20)
-    ? Number(length)
-    : undefined;
+  const length = Number(new DataView(head.buffer, head.byteOffset).getBigUint64(0, true));
+  const text = Buffer.from(head).toString('latin1');
+  // JSON may have brackets in the same place.
+  const isJson = /^\s*\{/.test(text) && length > source.size;
+  return /\{["} ]$/.test(text) && !isJson ? length : undefined;
 }
 
 /** @throws CheckpointError when the header is damaged, or the tensors do not cover the file exactly. */

@@ -41,6 +41,13 @@ describe('safetensors', () => {
     expect([...stateDicts(checkpoint)[0].tensors.keys()]).toEqual(['b']);
   });
 
+  it('is found whatever the length of its header is', () => {
+    for (let length = 64; length < 2048; length += 8) {
+      const header = JSON.stringify({ a: floats(0, 4) }).padEnd(length);
+      expect(openBytes(file(header, 4)).format).toBe('safetensors');
+    }
+  });
+
   const padding = ' '.repeat(17 * 2 ** 20);
   it.each<[string, Bytes, RegExp]>([
     [

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../../src/checkpoint/open';
 import type { Tensor } from '../../../src/checkpoint/types';
-import { entry, expectRefusal, inFolder, openFixture } from './helpers/files';
+import { entry, expectRefusal, inFolder, openBytes, openFixture } from './helpers/files';
 
 const shard = new Uint8Array([0, 0, 128, 63, 0, 0, 0, 64]);
 const weight = { name: 'w', shape: [2], dtype: 'float32' };
@@ -44,6 +44,11 @@ describe('TensorFlow.js', () => {
       'w',
     );
     expect((half as Tensor).dtype).toBe('float16');
+  });
+
+  it('is told from safetensors, whose header begins at the ninth byte', () => {
+    const json = new Uint8Array(Buffer.from('{"meta":{"a":1},"weightsManifest":[]}'));
+    expect(openBytes(json).format).toBe('tfjs');
   });
 
   it.each<[string, () => unknown, RegExp]>([
