@@ -81,6 +81,17 @@ export class Theme implements ReactiveController {
   category(index: number): string {
     return categoryColour(index, this.brightness);
   }
+
+  /** Colour of one of `count` layers: deeper ones lie further along the map for magnitudes. */
+  depth(layer: number, count: number): string {
+    // The map's end that is close to the background is left out.
+    const [first, last] = this.brightness === 'dark' ? [0.35, 0.95] : [0.05, 0.75];
+    const t = first + (last - first) * (count > 1 ? layer / (count - 1) : 0);
+    return `rgb(${this.magnitude
+      .subarray(4 * Math.round(255 * t))
+      .subarray(0, 3)
+      .join(', ')})`;
+  }
 }
 
 export const withOpacity = ([r, g, b, a]: Rgba, opacity: number) => `rgba(${r}, ${g}, ${b}, ${a * opacity})`;
