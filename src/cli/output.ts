@@ -20,8 +20,8 @@ export function inspectionText(inspection: Inspection): string {
   return lines.join('\n');
 }
 
-export function traceText({ inspection, layers, psnr, timings, engine }: TraceResult): string {
-  const quality = psnr === undefined ? '' : `, ${psnr.toFixed(2)} dB`;
+export function traceText({ inspection, layers, psnr, target, timings, engine }: TraceResult): string {
+  const quality = psnr === undefined ? '' : `, ${psnr.toFixed(2)} dB against ${target}`;
   const lines = [
     `${inspection.title}${quality}, traced in ${Math.round(timings.trace)} ms by ${engine}`,
     ...layers.map((layer) => {
@@ -37,12 +37,12 @@ export function traceText({ inspection, layers, psnr, timings, engine }: TraceRe
 
 /** The document that `trace --json` prints; arrays instead of typed arrays, previews left out. */
 export function traceJson(result: TraceResult): unknown {
-  const { inspection, layers, psnr, completeness, timings, engine } = result;
+  const { inspection, layers, psnr, target, completeness, timings, engine } = result;
   const byLayer = <T>(pick: (layer: (typeof layers)[number]) => T) =>
     layers.map((layer) => ({ layer: layer.name, value: pick(layer) }));
   return {
     ...inspection,
-    ...(psnr !== undefined && { psnr }),
+    ...(psnr !== undefined && { psnr, target }),
     layers: layers.map(({ name, kind, neurons, outputs, activation, mapDefinition, statistics: s }) => ({
       name,
       kind,

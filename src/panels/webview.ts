@@ -31,6 +31,7 @@ function html(webview: vscode.Webview, extension: vscode.Uri, panel: PanelName):
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1.0">
 <link rel="stylesheet" href="${asset('codicon.css')}" id="vscode-codicon-stylesheet">
+<style>html, body { height: 100%; margin: 0; padding: 0; }</style>
 <title>Neural Canvas</title>
 </head>
 <body><nc-${panel}></nc-${panel}><script type="module" nonce="${nonce}" src="${asset(`${panel}.js`)}"></script></body>

@@ -102,6 +102,8 @@ export interface Timings {
 export interface TraceResult {
   readonly inspection: Inspection;
   readonly psnr?: number;
+  /** Name of the picture that `psnr` compares with. */
+  readonly target?: string;
   readonly layers: readonly LayerTrace[];
   readonly completeness: Completeness;
   readonly timings: Timings;

@@ -1,15 +1,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { decode, encode } from 'fast-png';
+import { encode } from 'fast-png';
 import type { Engine } from '../engine/types';
 import { onnxruntimeEngine } from '../engine/onnxruntime';
 import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
-import { isModel, openModel } from './model';
+import { inspectModel, isModel, openModel, type NamedTarget } from './model';
+import { findTarget, readTarget } from './target';
 import { writeNpy, writeNpz, type NpzArray } from './npz';
-import type { CallName, EventOf, Params, Picture, Result } from './protocol';
+import type { CallName, EventOf, Params, Picture, Result, Source } from './protocol';
 
 interface LiveTrace {
   readonly trace: Trace;
@@ -48,7 +49,7 @@ export class Service {
 
   private readonly handlers: Handlers = {
     inspect: async (source) => {
-      const opened = openModel(source);
+      const opened = inspectModel(source);
       return Promise.resolve(isModel(opened) ? opened.inspection : { notAnInr: opened });
     },
 
@@ -56,15 +57,16 @@ export class Service {
       const began = performance.now();
       const file = path.basename(options.file);
       emit({ type: 'phase', phase: 'reading', detail: `Reading ${file}`, fraction: 0 });
-      const model = openModel(options);
+      const engine = (this.engine ??= onnxruntimeEngine());
+      const target = targetOf(options);
+      const model = await openModel(options, engine, target, cancel);
       if (!isModel(model)) return { notAnInr: model };
       cancel.throwIfCancelled();
       const { inr, inspection, timings } = model;
       emit({ type: 'inspected', inspection });
       emit({ type: 'phase', phase: 'reconstructing', detail: 'Drawing the picture', fraction: 0.05 });
       const { height, width, channels } = inr.signal;
-      const target = options.target === undefined ? undefined : readTarget(options.target, inr.signal);
-      const engine = (this.engine ??= onnxruntimeEngine());
+      const comparable = target && comparablePicture(target, inr.signal, options.target !== undefined);
 
       let score: number | undefined;
       const traceBegan = performance.now();
@@ -73,12 +75,12 @@ export class Service {
         ...(options.layers && { layers: options.layers }),
         cancel,
         onReconstruction: (values) => {
-          score = target && psnr(scaled(values, inr.outputRange), target.values);
+          score = comparable && psnr(scaled(values, inr.outputRange), comparable.values);
           emit({
             type: 'reconstruction',
             picture: { width, height, rgba: toRgba(values, channels, inr.outputRange) },
             ...(score !== undefined && { psnr: score }),
-            ...(target && { target: target.picture }),
+            ...(comparable && { target: comparable.picture }),
           });
         },
         onLayer: (index, layer) => emit({ type: 'layer', index, layer }),
@@ -91,6 +93,7 @@ export class Service {
       return {
         inspection,
         ...(score !== undefined && { psnr: score }),
+        ...(comparable && target && { target: target.name }),
         layers: trace.layers,
         completeness: trace.completeness,
         timings: { ...timings, trace: ended - traceBegan, total: ended - began },
@@ -175,33 +178,40 @@ function* npzArrays(trace: Trace): Generator<NpzArray> {
 const scaled = (values: Float32Array, [low, high]: readonly [number, number]) =>
   low === 0 && high === 1 ? values : values.map((v) => (v - low) / (high - low));
 
-/** @returns the target as shown, and as [0, 1] values `[H, W, C]`. @throws UsageError */
-function readTarget(
-  file: string,
-  { height, width, channels }: { height: number; width: number; channels: number },
-): { readonly picture: Picture; readonly values: Float32Array } {
-  let image;
+/** The picture that was given, or one that lies beside the checkpoint. @throws UsageError */
+function targetOf({ file, target }: Source): NamedTarget | undefined {
+  if (target !== undefined) return { name: path.basename(target), picture: readTarget(target) };
+  const found = findTarget(file);
+  if (found === undefined) return undefined;
   try {
-    image = decode(fs.readFileSync(file));
+    return { name: path.basename(found), picture: readTarget(found) };
   } catch {
-    throw new UsageError(`The target ${path.basename(file)} is not a readable PNG picture; give a PNG.`);
+    // Nobody asked for it.
+    return undefined;
   }
-  if (image.width !== width || image.height !== height) {
+}
+
+/**
+ * The target as shown, and as [0, 1] values `[H, W, C]`; undefined when one that nobody asked for has
+ * another size. @throws UsageError when one that was asked for has
+ */
+function comparablePicture(
+  { name, picture }: NamedTarget,
+  { height, width, channels }: { height: number; width: number; channels: number },
+  asked: boolean,
+): { readonly picture: Picture; readonly values: Float32Array } | undefined {
+  if (picture.width !== width || picture.height !== height) {
+    if (!asked) return undefined;
     throw new UsageError(
-      `The target ${path.basename(file)} is ${image.height}x${image.width}, but the network paints ` +
-        `${height}x${width}; give a target of that size, or set --size ${image.height}x${image.width}.`,
+      `The target ${name} is ${picture.height}x${picture.width}, but the network paints ` +
+        `${height}x${width}; give a target of that size, or set --size ${picture.height}x${picture.width}.`,
     );
   }
-  const largest = 2 ** image.depth - 1;
-  const palette = image.palette;
-  const sample = (pixel: number, channel: number): number => {
-    if (palette) return palette[image.data[pixel]][channel] / 255;
-    const colours = image.channels >= 3 ? channel : 0;
-    return image.data[pixel * image.channels + colours] / largest;
-  };
   const values = new Float32Array(height * width * channels);
   for (let p = 0, at = 0; p < height * width; p++) {
-    for (let c = 0; c < channels; c++) values[at++] = sample(p, c);
+    for (let c = 0; c < channels; c++) {
+      values[at++] = picture.data[p * picture.channels + Math.min(c, picture.channels - 1)];
+    }
   }
   return { picture: { width, height, rgba: toRgba(values, channels, [0, 1]) }, values };
 }
