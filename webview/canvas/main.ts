@@ -65,7 +65,8 @@ export class CanvasView extends LitElement {
   @state() private probe: PixelProbe | null = null;
   @state() private problem: string | null = null;
   private wantedKey = '';
-  private lastNeurons: unknown = null;
+  /** Selection as last seen, to tell a new one from the host's echo; null before the first. */
+  private lastNeurons: string | null = null;
   private hovering = false;
   private bitmapKey: readonly unknown[] = [];
   private bitmap: Bitmap | null = null;
@@ -141,10 +142,11 @@ export class CanvasView extends LitElement {
   override willUpdate(_: PropertyValues): void {
     const { session } = this;
     const { neurons } = session.selection;
-    if (neurons !== this.lastNeurons) {
+    const chosen = neurons.map(({ layer, neuron }) => `${layer}/${neuron}`).join();
+    if (chosen !== this.lastNeurons) {
       const last = neurons.at(-1);
       const first = this.lastNeurons === null;
-      this.lastNeurons = neurons;
+      this.lastNeurons = chosen;
       // Neurons chosen in another panel: show their layer, and them over the picture.
       if (last && !first) {
         this.intent.set({ mode: 'map' });
@@ -591,17 +593,14 @@ export class CanvasView extends LitElement {
       ...(d.dead > 0 ? [`${integer(d.dead)} dead`] : []),
       ...(share ? [`${percent(share.mean)} count at a pixel`] : []),
     ];
-    const reach = last
-      ? 'exactly what each neuron adds to the pixel'
-      : 'what each neuron gives to the next layer, not yet to the pixel';
+    const reach = last ? 'adds up to the pixel exactly' : 'reaches the next layer, not yet the pixel';
     const coordinates =
-      this.layerIndex === 0 && neurons <= 3 && this.session.view?.inspection?.encoding === 'none'
-        ? ' The neurons of this layer are the coordinates themselves.'
-        : '';
-    return html`<p class="note muted" data-testid="note">
+      this.layerIndex === 0 && neurons <= 3 && this.session.view?.inspection?.encoding === 'none';
+    const title = `A neuron’s map is ${layer.mapDefinition}, with c_ij its share in output j. It ${reach}.`;
+    return html`<p class="note muted" data-testid="note" title=${title}>
       <span>${stats.join(' · ')}</span>
-      <span class="ellipsis" title="${layer.mapDefinition}: ${reach}.${coordinates}"
-        >${layer.mapDefinition}: ${reach}.${coordinates}</span
+      <span class="reach ellipsis"
+        >${coordinates ? 'neurons are the coordinates; the map ' : 'map '}${reach}</span
       >
     </p>`;
   }

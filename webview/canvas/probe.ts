@@ -106,9 +106,7 @@ export class ProbeView extends LitElement {
     }
     const entry = probe.layers.find(({ layer }) => layer === this.layer);
     const largest = Math.max(...(entry?.top.map(({ contribution }) => Math.abs(contribution)) ?? []), 1e-30);
-    return html`<h2 data-testid="probe-pixel">
-        Pixel ${probe.row}, ${probe.column}${entry ? ' — top neurons' : ''}
-      </h2>
+    return html`<h2 data-testid="probe-pixel">Pixel ${probe.row}, ${probe.column}</h2>
       <div class="value">
         <span class="swatch" style="background: ${this.colour}"></span>
         <span class="number ellipsis" title="The network’s output, one number a channel"

@@ -117,6 +117,13 @@ export const styles = [
       padding: 8px 12px 0;
       min-height: 0;
     }
+    @container (max-width: 780px) {
+      header .facts {
+        flex-basis: 100%;
+        text-align: left;
+        padding-left: 8px;
+      }
+    }
     @container (max-width: 560px) {
       .top {
         grid-template-columns: minmax(0, 1fr);
@@ -124,9 +131,6 @@ export const styles = [
       }
       nc-probe {
         max-height: 130px;
-      }
-      .facts {
-        text-align: left;
       }
     }
     .divider {
@@ -235,11 +239,8 @@ export const styles = [
       padding: 5px 12px 3px;
       font-size: 12px;
     }
-    .note .ellipsis {
-      flex: 1 1 0;
-      min-width: 120px;
-      text-align: right;
-      opacity: 0.85;
+    .note .reach {
+      margin-left: auto;
     }
     .overlay {
       position: absolute;

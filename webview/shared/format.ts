@@ -35,8 +35,10 @@ export const plural = (count: number, one: string, many = `${one}s`) =>
 
 const parameterNames: Readonly<Record<string, string>> = {
   omega0: 'ω₀',
-  omega: 'ω₀',
+  hiddenOmega: 'hidden ω₀',
   coords: 'coordinates',
+  finalActivation: 'final activation',
+  range: 'output range',
 };
 
 /** How an assumption's `--set` name is shown. */
