@@ -1,6 +1,6 @@
 /** Numbers as people read them: few digits, a true minus sign, thin grouping, always with their unit. */
 
-const minus = (text: string) => text.replace('-', '−');
+const minus = (text: string) => text.replaceAll('-', '−');
 const grouped = new Intl.NumberFormat('en-US');
 
 export const integer = (value: number) => minus(grouped.format(value));
