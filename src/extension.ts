@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { BottomView } from './panels/bottomView';
 import { CanvasEditor } from './panels/canvasEditor';
 import { CheckpointTree } from './panels/checkpointTree';
+import { exportSnippet } from './panels/exportSnippet';
 import type { Selection } from './panels/protocol';
 import { Sessions } from './panels/sessions';
 import type { SessionHost, TraceSession } from './panels/session';
@@ -102,6 +103,8 @@ export function activate(context: vscode.ExtensionContext): void {
       else if (name === 'copyCommandLine') void copyCommandLine(session);
       else if (name === 'pickCheckpoint') void trace();
       else if (name === 'change') void change(session?.uri);
+      else if (name === 'openSample') void openSample(context);
+      else if (session) void insertExportSnippet(session.view.name);
     },
   };
 
@@ -126,6 +129,7 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.commands.registerCommand('neuralCanvas.change', change),
     vscode.commands.registerCommand('neuralCanvas.refresh', () => tree.refresh()),
     vscode.commands.registerCommand('neuralCanvas.showLog', () => log.show()),
+    vscode.commands.registerCommand('neuralCanvas.openSample', () => openSample(context)),
     vscode.commands.registerCommand('neuralCanvas.copyCommandLine', () => copyCommandLine(sessions.active)),
   );
 }
@@ -146,4 +150,26 @@ async function pickCheckpoint(): Promise<vscode.Uri | undefined> {
     filters: { Checkpoints: ['pt', 'pth', 'ckpt'], 'All files': ['*'] },
   });
   return picked?.[0];
+}
+
+/** A copy, so that it can be changed and trained anew. */
+async function openSample(context: vscode.ExtensionContext): Promise<void> {
+  const copy = vscode.Uri.joinPath(context.globalStorageUri, 'samples', 'pictures');
+  await vscode.workspace.fs.copy(vscode.Uri.joinPath(context.extensionUri, 'samples', 'pictures'), copy, {
+    overwrite: true,
+  });
+  await vscode.commands.executeCommand('vscode.openFolder', copy, { forceNewWindow: true });
+}
+
+/** At the cursor of a Python file that is in sight, or in a new one. */
+async function insertExportSnippet(checkpoint: string): Promise<void> {
+  const text = exportSnippet(checkpoint);
+  const editor = vscode.window.visibleTextEditors.find(({ document }) => document.languageId === 'python');
+  if (!editor) {
+    const document = await vscode.workspace.openTextDocument({ language: 'python', content: text });
+    await vscode.window.showTextDocument(document);
+    return;
+  }
+  await vscode.window.showTextDocument(editor.document, editor.viewColumn);
+  await editor.edit((edit) => edit.insert(editor.selection.active, text));
 }

@@ -1,5 +1,6 @@
 /** Pages shown in place of a canvas. */
 import { html, nothing } from 'lit';
+import { exportSnippet } from '../../src/panels/exportSnippet';
 import type { SessionView, ViewMessage } from '../../src/panels/protocol';
 import type { NotAnInr } from '../../src/worker/protocol';
 import { plural } from '../shared/format';
@@ -73,9 +74,10 @@ export function notAnInr({ name }: SessionView, report: NotAnInr, actions: Actio
     <p data-testid="reason">${report.seen}</p>
     ${closest ? html`<p>Closest is <strong>${closest.title}</strong>: ${closest.missing}</p>` : nothing}
     <p>${report.nextStep}</p>
+    <pre class="mono" tabindex="0" aria-label="Python that exports the network">${exportSnippet(name)}</pre>
     <div class="row">
       <vscode-button @click=${() => actions.command('insertExportSnippet')}
-        >Insert torch.onnx.export Snippet</vscode-button
+        >Insert into Python File</vscode-button
       >
       <vscode-button secondary @click=${() => actions.command('showLog')}>Show Log</vscode-button>
     </div>

@@ -317,6 +317,14 @@ export const styles = [
     .page th {
       color: var(--muted);
     }
+    pre {
+      margin: 12px 0 0;
+      padding: 10px 12px;
+      overflow: auto;
+      border: 1px solid var(--line);
+      border-radius: 4px;
+      background: var(--vscode-textCodeBlock-background);
+    }
     .mono {
       font-family: var(--vscode-editor-font-family, monospace);
       font-size: 12px;
