@@ -36,7 +36,7 @@ const plain: Modifiers = { ctrlKey: false, metaKey: false, shiftKey: false };
 /**
  * The ranking as a grid that draws only the rows in sight; up to a million fit what browsers can scroll.
  * @fires sort detail: SortKey[]
- * @fires pick detail: { neurons: NeuronRef[], layer: number }
+ * @fires pick detail: NeuronRef[], the one clicked last at the end
  */
 @customElement('nc-rankings-table')
 export class RankingsTable extends LitElement {
@@ -276,8 +276,7 @@ export class RankingsTable extends LitElement {
   };
 
   private pick(neurons: readonly NeuronRef[]): void {
-    const layer = this.active?.layer ?? -1;
-    this.dispatchEvent(new CustomEvent('pick', { detail: { neurons, layer } }));
+    this.dispatchEvent(new CustomEvent('pick', { detail: neurons }));
   }
 
   private choose(position: number, modifiers: Modifiers): void {

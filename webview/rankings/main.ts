@@ -1,0 +1,362 @@
+import '@vscode-elements/elements/dist/vscode-icon/index.js';
+import { html, LitElement, nothing } from 'lit';
+import { customElement, query, state } from 'lit/decorators.js';
+import { live } from 'lit/directives/live.js';
+import type { NeuronRef } from '../../src/worker/protocol';
+import { integer, plural } from '../shared/format';
+import { OutdatedError } from '../shared/host';
+import { Intent } from '../shared/intent';
+import { Memo } from '../shared/memo';
+import { neuronName } from '../shared/names';
+import { fillPage } from '../shared/page';
+import { NeuronSet, select, type Modifiers } from '../shared/selection';
+import { Session } from '../shared/session';
+import { progressBar, sessionNotice } from '../shared/status';
+import './charts';
+import type { Bar, Curve } from './charts';
+import { csv } from './csv';
+import { examples, parseFilter } from './filter';
+import { lorenz } from './lorenz';
+import { arrange, knownKeys, makeRows, type Rows, type SortKey } from './rows';
+import { styles } from './styles';
+import './table';
+import type { RankingsTable } from './table';
+
+/** Bars of the chart: as many as still have room for a number below. */
+const TOP = 20;
+
+const byShare: SortKey = { column: 'share', descending: true };
+
+const defaults = {
+  filter: '',
+  keys: [byShare] as readonly SortKey[],
+  /** All layers, or the one shown. */
+  all: false,
+  charts: true,
+};
+
+/** Neurons by what they contribute: a table, the largest shares, and how evenly the work is spread. */
+@customElement('nc-rankings')
+export class RankingsView extends LitElement {
+  static override styles = styles;
+
+  private readonly session = new Session(this);
+  private readonly intent = new Intent(this.session.host.api, defaults);
+
+  constructor() {
+    super();
+    // An earlier version of the view may have kept other columns.
+    this.intent.set({ keys: knownKeys(this.intent.value.keys) });
+  }
+
+  private readonly rowsMemo = new Memo<Rows>();
+  private readonly orderMemo = new Memo<Uint32Array>();
+  private readonly strongestMemo = new Memo<Uint32Array>();
+  private readonly barsMemo = new Memo<readonly Bar[]>();
+  private readonly curvesMemo = new Memo<readonly Curve[]>();
+  private rows = makeRows([], null);
+  private order: Uint32Array = new Uint32Array(0);
+  /** Why the filter is not understood; until it is, the last that was stays in force. */
+  private filterError: string | null = null;
+  private understood = '';
+  @state() private message: string | null = null;
+
+  @query('nc-rankings-table') private readonly table!: RankingsTable | null;
+
+  private set(change: Partial<typeof defaults>): void {
+    this.intent.set(change);
+    this.requestUpdate();
+  }
+
+  /** Traced-layer index shown: the chosen one, or the newest while nothing is chosen. */
+  private get layer(): number {
+    const { selection, layers } = this.session;
+    return selection.layer >= 0 ? selection.layer : layers.length - 1;
+  }
+
+  /** Dotted names as in the checkpoint. */
+  private get layerNames(): string[] {
+    return Array.from(this.session.layers, (layer) => layer?.name ?? '');
+  }
+
+  protected override willUpdate(): void {
+    const { layers, clustering } = this.session;
+    const { filter, keys, all } = this.intent.value;
+    this.rows = this.rowsMemo.get([layers, clustering], () => makeRows(layers, clustering));
+    const { rows, layer } = this;
+    this.order = this.orderMemo.get([rows, filter, keys, all || layer], () => {
+      const parsed = parseFilter(filter, rows, this.layerNames);
+      this.filterError = 'error' in parsed ? parsed.error : null;
+      if (!this.filterError) this.understood = filter;
+      const inForce = 'error' in parsed ? parseFilter(this.understood, rows, this.layerNames) : parsed;
+      const passes = 'filter' in inForce ? inForce.filter : () => true;
+      return arrange(rows, (row) => (all || rows.layer[row] === layer) && passes(row), keys);
+    });
+  }
+
+  private neuron(row: number): NeuronRef {
+    return { layer: this.rows.layer[row], neuron: this.rows.neuron[row] };
+  }
+
+  /** The rows shown that have the largest shares. */
+  private get strongest(): Uint32Array {
+    const { order, rows } = this;
+    return this.strongestMemo.get([order, rows], () =>
+      order.toSorted((a, b) => rows.share[b] - rows.share[a] || a - b).subarray(0, TOP),
+    );
+  }
+
+  private get bars(): readonly Bar[] {
+    const { rows, strongest } = this;
+    const { names, selection } = this.session;
+    return this.barsMemo.get([strongest, names, selection.neurons], () => {
+      const selected = new NeuronSet(selection.neurons);
+      return Array.from(strongest, (row) => {
+        const { layer, neuron } = this.neuron(row);
+        return {
+          label: String(neuron),
+          name: neuronName(names[layer], neuron),
+          share: rows.share[row],
+          selected: selected.has(layer, neuron),
+        };
+      });
+    });
+  }
+
+  private get curves(): readonly Curve[] {
+    const { layers, names } = this.session;
+    const shown = this.intent.value.all ? [...layers.keys()] : [this.layer];
+    return this.curvesMemo.get([layers, names, shown.join()], () =>
+      shown.flatMap((index) => {
+        const layer = layers[index];
+        if (!layer) return [];
+        const points = lorenz(layer.statistics.total);
+        return [{ layer: index, name: names[index], gini: layer.distributedness.gini, points }];
+      }),
+    );
+  }
+
+  private pick(neurons: readonly NeuronRef[]): void {
+    const last = neurons.at(-1);
+    this.session.select({ neurons, ...(last && { layer: last.layer }) });
+  }
+
+  private pickBar(index: number, modifiers: Modifiers): void {
+    const entry = (at: number) => this.neuron(this.strongest[at]);
+    this.pick(select(this.session.selection.neurons, entry, index, -1, modifiers));
+  }
+
+  private async save(): Promise<void> {
+    const name = this.session.view?.name.replace(/\.[^.]*$/, '') ?? 'neurons';
+    const bytes = new TextEncoder().encode(csv(this.rows, this.order, this.layerNames));
+    try {
+      const saved = await this.session.host.call('save', { suggestedName: `${name}-neurons.csv`, bytes });
+      this.message = saved && `Saved ${plural(this.order.length, 'row')} to ${saved}.`;
+    } catch (error) {
+      if (error instanceof OutdatedError) return;
+      this.message = `The table could not be saved: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+
+  override render() {
+    const { view } = this.session;
+    const notice = sessionNotice(this.session, 'Ranks the neurons of a checkpoint by what they contribute.');
+    const state = view?.status.state;
+    // What a cancelled trace got to is worth looking at.
+    if (notice && (this.rows.count === 0 || state === 'failed' || state === 'not-an-inr')) return notice;
+    const { charts } = this.intent.value;
+    return html`<div class="panel">
+      ${this.toolbar()}
+      ${
+        view?.status.state === 'tracing'
+          ? html`<div class="pending">${progressBar(view.status.detail, view.status.fraction)}</div>`
+          : nothing
+      }
+      <div class="content ${charts ? 'charts' : ''}">
+        <div class="table">
+          <nc-rankings-table
+            .rows=${this.rows}
+            .order=${this.order}
+            .keys=${this.intent.value.keys}
+            .selection=${this.session.selection.neurons}
+            .layers=${this.session.layers}
+            .names=${this.session.names}
+            @sort=${({ detail }: CustomEvent<SortKey[]>) => this.set({ keys: detail })}
+            @pick=${({ detail }: CustomEvent<NeuronRef[]>) => this.pick(detail)}
+          ></nc-rankings-table>
+          ${this.order.length === 0 ? this.nothingPasses() : nothing}
+        </div>
+        ${
+          charts
+            ? html`<nc-rankings-charts
+                .bars=${this.bars}
+                .curves=${this.curves}
+                .layerCount=${this.session.layers.length}
+                @pick-bar=${({ detail }: CustomEvent<{ index: number; modifiers: Modifiers }>) =>
+                  this.pickBar(detail.index, detail.modifiers)}
+              ></nc-rankings-charts>`
+            : nothing
+        }
+      </div>
+      <div class="visually-hidden" role="status">${this.announcement()}</div>
+    </div>`;
+  }
+
+  private announcement(): string {
+    const { length } = this.session.selection.neurons;
+    return length > 1 ? `${integer(length)} neurons selected` : '';
+  }
+
+  private nothingPasses() {
+    if (!this.understood)
+      return html`<div class="none muted" role="status">This layer is still to be traced.</div>`;
+    return html`<div class="none muted" role="status" data-testid="rankings-none">
+      No neuron passes this filter.
+      <button type="button" class="link" @click=${() => this.filter('')}>Clear the filter</button>
+    </div>`;
+  }
+
+  private filter(text: string): void {
+    this.message = null;
+    this.set({ filter: text });
+  }
+
+  private toolbar() {
+    const { charts } = this.intent.value;
+    return html`<div class="toolbar">
+      ${this.filterBox()} ${this.scope()}
+      <span class="summary ellipsis muted number" data-testid="rankings-summary" role="status"
+        >${this.summary()}</span
+      >
+      <button
+        type="button"
+        class="icon toggle-charts"
+        title=${charts ? 'Hide Charts' : 'Show Charts'}
+        aria-label="Charts"
+        aria-pressed=${charts}
+        data-testid="rankings-toggle-charts"
+        @click=${() => this.set({ charts: !charts })}
+      >
+        <vscode-icon name="graph"></vscode-icon>
+      </button>
+      <button
+        type="button"
+        class="icon"
+        title="Save These Rows as CSV…"
+        aria-label="Save these rows as CSV"
+        data-testid="rankings-export"
+        @click=${() => this.save()}
+      >
+        <vscode-icon name="save"></vscode-icon>
+      </button>
+    </div>`;
+  }
+
+  private filterBox() {
+    const { filterError } = this;
+    const press = (event: KeyboardEvent) => {
+      if (event.key === 'Escape') this.filter('');
+      else if (event.key === 'ArrowDown') this.table?.focus();
+      else return;
+      event.preventDefault();
+    };
+    return html`<div class="filter">
+      <vscode-icon name="filter"></vscode-icon>
+      <input
+        type="text"
+        placeholder="Filter, such as dead:no share>1%"
+        aria-label="Filter neurons"
+        aria-invalid=${filterError !== null}
+        aria-describedby="filter-error"
+        spellcheck="false"
+        autocomplete="off"
+        data-testid="rankings-filter"
+        .value=${live(this.intent.value.filter)}
+        @input=${(event: Event) => this.filter((event.target as HTMLInputElement).value)}
+        @keydown=${press}
+      />
+      <button
+        type="button"
+        class="icon help"
+        title="What Can Be Filtered By"
+        aria-label="What can be filtered by"
+        popovertarget="examples"
+        data-testid="rankings-filter-help"
+      >
+        <vscode-icon name="question"></vscode-icon>
+      </button>
+      <div
+        class="error"
+        id="filter-error"
+        role="alert"
+        data-testid="rankings-filter-error"
+        ?hidden=${!filterError}
+      >
+        ${filterError}
+      </div>
+      <div class="examples" id="examples" popover>
+        <p>Words separated by spaces; a neuron passes when all hold.</p>
+        <dl>
+          ${examples.map(
+            ({ text, meaning }) =>
+              html`<dt>
+                  <button
+                    type="button"
+                    class="link"
+                    popovertarget="examples"
+                    popovertargetaction="hide"
+                    @click=${() => this.filter(text)}
+                  >
+                    <code>${text}</code>
+                  </button>
+                </dt>
+                <dd>${meaning}</dd>`,
+          )}
+        </dl>
+      </div>
+    </div>`;
+  }
+
+  private scope() {
+    const { layers, names } = this.session;
+    const { all } = this.intent.value;
+    const choose = (event: Event) => {
+      const { value } = event.target as HTMLSelectElement;
+      this.set({ all: value === 'all' });
+      if (value !== 'all') this.session.select({ layer: Number(value) });
+    };
+    return html`<select aria-label="Layers shown" data-testid="rankings-scope" @change=${choose}>
+      <option value="all" .selected=${live(all)}>All layers</option>
+      ${names.map(
+        (name, index) =>
+          html`<option
+            value=${index}
+            .selected=${live(!all && index === this.layer)}
+            ?disabled=${!layers[index]}
+          >
+            ${name}
+          </option>`,
+      )}
+    </select>`;
+  }
+
+  private summary(): string {
+    if (this.message) return this.message;
+    const { layers } = this.session;
+    const { all } = this.intent.value;
+    const shown = (all ? layers : [layers[this.layer]]).filter((layer) => layer !== undefined);
+    const neurons = shown.reduce((sum, layer) => sum + layer.neurons, 0);
+    const dead = shown.reduce((sum, layer) => sum + layer.distributedness.dead, 0);
+    const one = shown.length === 1 ? shown[0].distributedness : null;
+    return [
+      this.order.length === neurons
+        ? plural(neurons, 'neuron')
+        : `${integer(this.order.length)} of ${plural(neurons, 'neuron')}`,
+      ...(one ? [`${integer(one.neuronsFor50)} hold half`, `Gini ${one.gini.toFixed(2)}`] : []),
+      `${integer(dead)} dead`,
+      ...(this.session.view?.status.state === 'cancelled' ? ['trace cancelled'] : []),
+    ].join(' · ');
+  }
+}
+
+fillPage();
