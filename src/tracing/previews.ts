@@ -50,9 +50,8 @@ export class PreviewAccumulator {
   private readonly rows: Cells;
   private readonly columns: Cells;
   private readonly sums: Float32Array;
-  /** The row at hand, and the sum of its pixels before each. */
-  private readonly row: Float64Array;
-  private readonly prefix: Float64Array;
+  /** A row of which only a part is at hand. */
+  private readonly row: Float32Array;
 
   constructor(
     private readonly maps: number,
@@ -64,8 +63,7 @@ export class PreviewAccumulator {
     this.rows = new Cells(height, small.height);
     this.columns = new Cells(width, small.width);
     this.sums = new Float32Array(maps * small.height * small.width);
-    this.row = new Float64Array(width);
-    this.prefix = new Float64Array(width);
+    this.row = new Float32Array(width);
   }
 
   /**
@@ -86,29 +84,27 @@ export class PreviewAccumulator {
   }
 
   private addRun(map: number, values: Float32Array, at: number, y: number, x: number, run: number): void {
-    const { row, prefix, rows, columns, sums } = this;
+    const { row, rows, columns, sums } = this;
     const { edge, before } = columns;
     const begin = columns.cell[x];
     const end = columns.cell[x + run - 1] + (columns.part[x + run - 1] < 1 ? 2 : 1);
-    // Pixels of the cells that the run touches, zero outside the run, and their running sum.
-    const last = edge[end];
-    row.fill(0, edge[begin], last + 1);
-    row.set(values.subarray(at, at + run), x);
-    let sum = 0;
-    for (let k = edge[begin]; k <= last; k++) {
-      prefix[k] = sum;
-      sum += row[k];
+    let pixels = values.subarray(at, at + run);
+    if (run < columns.pixels) {
+      // What the cells of a part of a row reach beyond it is zero.
+      row.fill(0, edge[begin], edge[end] + 1);
+      row.set(pixels, x);
+      pixels = row;
     }
-    // A cell's sum is the difference of the running sum at its edges, which may cut through a pixel.
     const top = (map * rows.count + rows.cell[y]) * columns.count;
     const below = top + columns.count;
     const inTop = rows.part[y];
-    let left = prefix[edge[begin]] + before[begin] * row[edge[begin]];
     for (let c = begin; c < end; c++) {
-      const right = prefix[edge[c + 1]] + before[c + 1] * row[edge[c + 1]];
-      sums[top + c] += inTop * (right - left);
-      if (inTop < 1) sums[below + c] += (1 - inTop) * (right - left);
-      left = right;
+      // A cell's edges may cut through a pixel.
+      const last = edge[c + 1];
+      let sum = -before[c] * pixels[edge[c]] + before[c + 1] * pixels[last];
+      for (let k = edge[c]; k < last; k++) sum += pixels[k];
+      sums[top + c] += inTop * sum;
+      if (inTop < 1) sums[below + c] += (1 - inTop) * sum;
     }
   }
 

@@ -158,9 +158,9 @@ export class Thresholds {
     const bin = this.bin(alpha);
     let above = 0;
     let all = 0;
-    for (const [k, count] of this.counts.entries()) {
-      all += count;
-      if (k > bin) above += count;
+    for (let k = 0; k < BINS; k++) {
+      all += this.counts[k];
+      if (k > bin) above += this.counts[k];
     }
     return { alpha, threshold: this.at(alpha), thresholdError: BIN_ERROR, mean: all > 0 ? above / all : 0 };
   }
