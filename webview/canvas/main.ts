@@ -598,10 +598,8 @@ export class CanvasView extends LitElement {
       this.layerIndex === 0 && neurons <= 3 && this.session.view?.inspection?.encoding === 'none';
     const title = `A neuron’s map is ${layer.mapDefinition}, with c_ij its share in output j. It ${reach}.`;
     return html`<p class="note muted" data-testid="note" title=${title}>
-      <span>${stats.join(' · ')}</span>
-      <span class="reach ellipsis"
-        >${coordinates ? 'neurons are the coordinates; the map ' : 'map '}${reach}</span
-      >
+      <span class="ellipsis">${stats.join(' · ')}</span>
+      <span class="reach">${coordinates ? 'neurons are the coordinates; the map ' : 'map '}${reach}</span>
     </p>`;
   }
 

@@ -233,14 +233,20 @@ export const styles = [
     }
     .note {
       display: flex;
-      flex-wrap: wrap;
-      gap: 0 16px;
+      gap: 16px;
       margin: 0;
       padding: 5px 12px 3px;
       font-size: 12px;
+      white-space: nowrap;
     }
     .note .reach {
       margin-left: auto;
+      flex: none;
+    }
+    @container (max-width: 640px) {
+      .note .reach {
+        display: none;
+      }
     }
     .overlay {
       position: absolute;
