@@ -85,6 +85,14 @@ export class RankingsCharts extends LitElement {
         display: flex;
         gap: 8px;
         font-size: 11px;
+        white-space: nowrap;
+      }
+      .legend i {
+        display: inline-block;
+        width: 10px;
+        height: 3px;
+        margin-right: 4px;
+        vertical-align: middle;
       }
       .plot {
         position: relative;
@@ -129,7 +137,9 @@ export class RankingsCharts extends LitElement {
     const spread = curves.map(({ name, gini }) => `${name} ${gini.toFixed(2)}`).join(', ');
     return html`
       <figure>
-        <figcaption><h2>Top ${bars.length} by share</h2></figcaption>
+        <figcaption>
+          <h2>${bars.length > 0 ? `Top ${bars.length} by share` : 'Largest shares'}</h2>
+        </figcaption>
         <div class="plot">
           <canvas
             class="bars"
@@ -141,8 +151,18 @@ export class RankingsCharts extends LitElement {
       </figure>
       <figure>
         <figcaption>
-          <h2>Lorenz curve</h2>
-          <span class="muted number">${curves.length === 1 ? `Gini ${curves[0].gini.toFixed(2)}` : ''}</span>
+          <h2>${curves.length === 1 ? `Gini ${curves[0].gini.toFixed(2)}` : 'Gini'}</h2>
+          <span class="legend ellipsis muted">
+            ${
+              curves.length === 1
+                ? 'Lorenz curve'
+                : curves.map(
+                    ({ layer, name, gini }) =>
+                      html`<i style="background: ${this.theme.depth(layer, this.layerCount)}"></i>${name}
+                        ${gini.toFixed(2)} `,
+                  )
+            }
+          </span>
         </figcaption>
         <div class="plot">
           <canvas
@@ -283,8 +303,7 @@ export class RankingsCharts extends LitElement {
   }
 
   private get line() {
-    const { theme } = this;
-    return theme.colour('contrastBorder', theme.colour('panel-border', 'rgba(128, 128, 128, 0.35)'));
+    return withOpacity(this.theme.rgba('charts-lines', [128, 128, 128, 0.6]), 0.35);
   }
 
   /** An axis of parts of a whole, 0–1. */

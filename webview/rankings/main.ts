@@ -43,12 +43,6 @@ export class RankingsView extends LitElement {
   private readonly session = new Session(this);
   private readonly intent = new Intent(this.session.host.api, defaults);
 
-  constructor() {
-    super();
-    // An earlier version of the view may have kept other columns.
-    this.intent.set({ keys: knownKeys(this.intent.value.keys) });
-  }
-
   private readonly rowsMemo = new Memo<Rows>();
   private readonly orderMemo = new Memo<Uint32Array>();
   private readonly strongestMemo = new Memo<Uint32Array>();
@@ -62,6 +56,12 @@ export class RankingsView extends LitElement {
   @state() private message: string | null = null;
 
   @query('nc-rankings-table') private readonly table!: RankingsTable | null;
+
+  constructor() {
+    super();
+    // An earlier version of the view may have kept other columns.
+    this.intent.set({ keys: knownKeys(this.intent.value.keys) });
+  }
 
   private set(change: Partial<typeof defaults>): void {
     this.intent.set(change);
@@ -325,7 +325,12 @@ export class RankingsView extends LitElement {
       this.set({ all: value === 'all' });
       if (value !== 'all') this.session.select({ layer: Number(value) });
     };
-    return html`<select aria-label="Layers shown" data-testid="rankings-scope" @change=${choose}>
+    return html`<select
+      class="scope"
+      aria-label="Layers shown"
+      data-testid="rankings-scope"
+      @change=${choose}
+    >
       <option value="all" .selected=${live(all)}>All layers</option>
       ${names.map(
         (name, index) =>

@@ -50,8 +50,10 @@ export const styles = [
       position: absolute;
       z-index: 3;
       top: 23px;
-      right: 0;
       left: 0;
+      width: max-content;
+      min-width: 100%;
+      max-width: min(480px, 100vw - 24px);
       padding: 4px 6px;
       color: var(--vscode-inputValidation-errorForeground, var(--vscode-foreground));
       background: var(--vscode-inputValidation-errorBackground, var(--vscode-editor-background));
@@ -139,7 +141,7 @@ export const styles = [
     }
     @container panel (min-width: 760px) and (max-width: 1099px) and (min-height: 300px) {
       .charts {
-        grid-template-columns: minmax(0, 1fr) 280px;
+        grid-template-columns: minmax(0, 1fr) 250px;
       }
       nc-rankings-charts {
         grid-template-columns: minmax(0, 1fr);
@@ -156,12 +158,20 @@ export const styles = [
         border-top: 1px solid var(--line);
         border-left: none;
       }
-      .filter {
-        flex: 1 1 200px;
+    }
+    @container panel (max-width: 479px) {
+      nc-rankings-table {
+        --columns: 98px 52px 54px 106px 72px 68px 68px 46px 62px;
       }
+      .filter {
+        flex: 1 1 160px;
+      }
+      .scope,
       .summary {
-        flex-basis: 100%;
         order: 1;
+      }
+      .scope {
+        max-width: 50%;
       }
     }
     /* Too little room for both: the table comes first. */
@@ -172,12 +182,6 @@ export const styles = [
       nc-rankings-charts,
       .toggle-charts {
         display: none;
-      }
-    }
-    @container panel (max-height: 419px) {
-      .summary {
-        flex-basis: 0;
-        order: 0;
       }
     }
   `,

@@ -51,14 +51,15 @@ export class RankingsTable extends LitElement {
         background: var(--surface);
       }
       [role='grid'] {
-        min-width: 708px;
+        min-width: 640px;
         outline: none;
       }
       [role='row'] {
         display: grid;
-        grid-template-columns:
-          minmax(104px, 1.2fr) minmax(64px, 1fr) 68px minmax(112px, 2fr)
-          76px 72px 72px 56px 76px;
+        grid-template-columns: var(
+          --columns,
+          minmax(100px, 1.2fr) minmax(56px, 1fr) 64px minmax(104px, 2fr) 72px 68px 68px 46px 62px
+        );
         height: ${ROW_HEIGHT}px;
         --tint: transparent;
       }
@@ -161,7 +162,7 @@ export class RankingsTable extends LitElement {
       }
       .track {
         flex: 1;
-        min-width: 24px;
+        min-width: 16px;
         height: 6px;
         overflow: hidden;
         border-radius: 2px;
@@ -172,7 +173,7 @@ export class RankingsTable extends LitElement {
         border-radius: 2px;
         background: var(--vscode-charts-blue);
       }
-      .share span {
+      [role='gridcell'].share span {
         width: 52px;
         text-align: right;
         font-variant-numeric: tabular-nums;
@@ -430,7 +431,7 @@ export class RankingsTable extends LitElement {
           <div class="track">
             <div style="width: ${this.largestShare > 0 ? (100 * share) / this.largestShare : 0}%"></div>
           </div>
-          <span>${percent(share, 2)}</span>
+          <span>${share > 0 && share < 0.00005 ? '<0.01 %' : percent(share, 2)}</span>
         </div>
         <div role="gridcell" class="mean">${significant(rows.mean[row])}</div>
         <div role="gridcell" class="max">${significant(rows.max[row])}</div>
