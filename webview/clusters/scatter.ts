@@ -1,0 +1,406 @@
+import { css, html, LitElement, nothing, type PropertyValues } from 'lit';
+import { customElement, property, query, state } from 'lit/decorators.js';
+import type { ClusterPoint, LayerTrace } from '../../src/tracing/types';
+import type { NeuronRef } from '../../src/worker/protocol';
+import { percent } from '../shared/format';
+import { neuronName } from '../shared/names';
+import { NeuronSet, sameNeuron, select, type Modifiers } from '../shared/selection';
+import { base } from '../shared/styles';
+import { Theme } from '../shared/theme';
+import '../shared/thumbnail';
+import { circle, markers } from './markers';
+import { inside, nearest, Projection, towards, whole, type Place, type View } from './plane';
+
+export type Tool = 'lasso' | 'move';
+export type ColourBy = 'cluster' | 'layer';
+
+/** How far from a point the pointer still means it, in pixels. */
+const REACH = 12;
+/** A press that moves less is a click. */
+const CLICK = 4;
+const KEY_ZOOM = 1.4;
+const TOOLTIP = { width: 148, gap: 14 };
+
+const shapes = markers.map((path) => ({ path, drawn: new Path2D(path) }));
+const round = new Path2D(circle);
+
+/**
+ * Neurons as points of the UMAP plane.
+ * @fires pick detail: NeuronRef[], the one clicked last at the end
+ * @fires view-change detail: View
+ */
+@customElement('nc-clusters-scatter')
+export class ClustersScatter extends LitElement {
+  static override styles = [
+    base,
+    css`
+      :host {
+        position: relative;
+        display: block;
+        min-width: 0;
+        min-height: 0;
+        overflow: hidden;
+      }
+      canvas {
+        position: absolute;
+        inset: 0;
+        width: 100%;
+        height: 100%;
+        touch-action: none;
+      }
+      canvas.lasso {
+        cursor: crosshair;
+      }
+      canvas.move {
+        cursor: grab;
+      }
+      canvas.over {
+        cursor: pointer;
+      }
+      canvas.dragging {
+        cursor: grabbing;
+      }
+      .tooltip {
+        position: absolute;
+        z-index: 1;
+        width: ${TOOLTIP.width}px;
+        padding: 6px;
+        color: var(--vscode-editorHoverWidget-foreground, var(--vscode-foreground));
+        background: var(--vscode-editorHoverWidget-background, var(--vscode-editor-background));
+        border: 1px solid var(--vscode-editorHoverWidget-border, var(--line));
+        border-radius: 3px;
+        box-shadow: 0 2px 8px var(--vscode-widget-shadow, transparent);
+        pointer-events: none;
+      }
+      .tooltip nc-thumbnail {
+        display: block;
+        width: 100%;
+        margin-bottom: 4px;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) points: readonly ClusterPoint[] = [];
+  @property({ attribute: false }) layers: readonly (LayerTrace | undefined)[] = [];
+  @property({ attribute: false }) names: readonly string[] = [];
+  @property({ attribute: false }) selection: readonly NeuronRef[] = [];
+  @property({ attribute: false }) view: View = whole;
+  @property({ attribute: false }) tool: Tool = 'lasso';
+  @property({ attribute: false }) by: ColourBy = 'cluster';
+  /** Cluster that stands out; −1 for none. */
+  @property({ attribute: false }) emphasised = -1;
+
+  @state() private hovered = -1;
+  /** Index of the point that the keyboard is at. */
+  @state() private active = -1;
+  @state() private spoken = '';
+  @state() private dragging: 'lasso' | 'move' | null = null;
+
+  @query('canvas') private readonly canvas!: HTMLCanvasElement;
+  private readonly theme = new Theme(this);
+  private readonly resized = new ResizeObserver(() => this.requestUpdate());
+  private projection = new Projection([], 1, 1, whole);
+  /** Where the points are, in CSS pixels. */
+  private places: readonly Place[] = [];
+  private lasso: Place[] = [];
+  private pressedAt: Place | null = null;
+  private frame = 0;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.resized.observe(this);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.resized.disconnect();
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+  }
+
+  override focus(): void {
+    this.canvas.focus();
+  }
+
+  /** Middle of a neuron's marker, in CSS pixels from the top left; null when it is not among the points. */
+  placeOf(neuron: NeuronRef): Place | null {
+    return this.places[this.points.findIndex((point) => sameNeuron(point, neuron))] ?? null;
+  }
+
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    if (changed.has('points')) {
+      this.hovered = -1;
+      this.active = -1;
+    }
+    if (changed.has('points') || changed.has('selection')) {
+      const chosen = this.selection.at(-1);
+      const at = chosen ? this.points.findIndex((point) => sameNeuron(point, chosen)) : -1;
+      if (at >= 0) this.active = at;
+    }
+    this.projection = new Projection(this.points, this.clientWidth, this.clientHeight, this.view);
+    this.places = this.points.map((point) => this.projection.toPixels(point));
+  }
+
+  protected override updated(): void {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.draw();
+    });
+  }
+
+  private category(point: ClusterPoint): number {
+    return this.by === 'cluster' ? point.cluster : point.layer;
+  }
+
+  private colour(point: ClusterPoint): string {
+    return this.by === 'cluster'
+      ? this.theme.category(point.cluster)
+      : this.theme.depth(point.layer, this.layers.length);
+  }
+
+  private get radius(): number {
+    const { length } = this.points;
+    return length > 2000 ? 2.5 : length > 600 ? 3.5 : 4.5;
+  }
+
+  private draw(): void {
+    const { canvas, theme, points, places, radius } = this;
+    const ratio = devicePixelRatio;
+    canvas.width = Math.round(this.clientWidth * ratio);
+    canvas.height = Math.round(this.clientHeight * ratio);
+    const context = canvas.getContext('2d')!;
+    const selected = new NeuronSet(this.selection);
+    const fill = (shape: Path2D, { x, y }: Place, size: number) => {
+      context.setTransform(size * ratio, 0, 0, size * ratio, x * ratio, y * ratio);
+      context.fill(shape);
+    };
+    const ring = ({ x, y }: Place, size: number, colour: string, width: number) => {
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.beginPath();
+      context.arc(x, y, size, 0, 2 * Math.PI);
+      context.stroke();
+    };
+    const chosen: number[] = [];
+    points.forEach((point, i) => {
+      if (selected.has(point.layer, point.neuron)) chosen.push(i);
+      const dimmed = this.emphasised >= 0 && point.cluster !== this.emphasised;
+      context.globalAlpha = dimmed ? 0.15 : 0.85;
+      context.fillStyle = this.colour(point);
+      const shape = theme.highContrast ? shapes[this.category(point) % shapes.length].drawn : round;
+      fill(shape, places[i], i === this.hovered ? radius * 1.4 : radius);
+    });
+    context.globalAlpha = 1;
+    for (const i of chosen) ring(places[i], radius + 2.5, theme.foreground, 1.5);
+    if (this.active >= 0 && canvas.matches(':focus-visible')) {
+      ring(places[this.active], radius + 6, theme.colour('focusBorder', '#0078d4'), 2);
+    }
+    if (this.by === 'cluster') this.number(context, ratio);
+    if (this.dragging === 'lasso') this.drawLasso(context, ratio);
+  }
+
+  /** Each cluster's number in its middle, because colours alone do not reach everybody. */
+  private number(context: CanvasRenderingContext2D, ratio: number): void {
+    const { theme, points, places } = this;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.font = `600 13px ${theme.colour('font-family', 'sans-serif')}`;
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    context.lineWidth = 4;
+    context.lineJoin = 'round';
+    context.strokeStyle = theme.colour('panel-background', theme.background);
+    context.fillStyle = theme.foreground;
+    const sums = new Map<number, { x: number; y: number; count: number }>();
+    points.forEach(({ cluster }, i) => {
+      const { x, y, count } = sums.get(cluster) ?? { x: 0, y: 0, count: 0 };
+      sums.set(cluster, { x: x + places[i].x, y: y + places[i].y, count: count + 1 });
+    });
+    for (const [cluster, { x, y, count }] of sums) {
+      const text = String(cluster + 1);
+      context.strokeText(text, x / count, y / count);
+      context.fillText(text, x / count, y / count);
+    }
+  }
+
+  private drawLasso(context: CanvasRenderingContext2D, ratio: number): void {
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.strokeStyle = this.theme.colour('focusBorder', '#0078d4');
+    context.fillStyle = context.strokeStyle;
+    context.lineWidth = 1;
+    context.beginPath();
+    for (const { x, y } of this.lasso) context.lineTo(x, y);
+    context.closePath();
+    context.stroke();
+    context.globalAlpha = 0.12;
+    context.fill();
+    context.globalAlpha = 1;
+  }
+
+  private pixel({ offsetX: x, offsetY: y }: MouseEvent): Place {
+    return { x, y };
+  }
+
+  private pick(neurons: readonly NeuronRef[]): void {
+    this.dispatchEvent(new CustomEvent('pick', { detail: neurons }));
+  }
+
+  private show(view: View): void {
+    this.dispatchEvent(new CustomEvent('view-change', { detail: view }));
+  }
+
+  private readonly entry = (index: number): NeuronRef => {
+    const { layer, neuron } = this.points[index];
+    return { layer, neuron };
+  };
+
+  /** Points have no order, so Shift adds as Ctrl does. */
+  private choose(index: number, { ctrlKey, metaKey, shiftKey }: Modifiers): void {
+    this.active = index;
+    const modifiers = { ctrlKey: ctrlKey || shiftKey, metaKey, shiftKey: false };
+    this.pick(select(this.selection, this.entry, index, -1, modifiers));
+  }
+
+  private pointerDown(event: PointerEvent): void {
+    if (event.button > 1) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.pressedAt = this.pixel(event);
+    this.lasso = [this.pressedAt];
+    this.dragging = null;
+    // The middle button moves whatever the tool.
+    if (event.button === 1) this.dragging = 'move';
+  }
+
+  private pointerMove(event: PointerEvent): void {
+    const at = this.pixel(event);
+    const { pressedAt } = this;
+    if (!pressedAt) {
+      this.hovered = nearest(this.places, at, REACH);
+      return;
+    }
+    const [dx, dy] = [at.x - pressedAt.x, at.y - pressedAt.y];
+    if (!this.dragging && Math.hypot(dx, dy) < CLICK) return;
+    this.hovered = -1;
+    this.dragging ??= this.tool;
+    if (this.dragging === 'move') {
+      this.pressedAt = at;
+      this.show(this.projection.moved(dx, dy));
+    } else {
+      this.lasso.push(at);
+      this.requestUpdate();
+    }
+  }
+
+  private pointerUp(event: PointerEvent): void {
+    const { dragging, lasso, pressedAt } = this;
+    this.pressedAt = this.dragging = null;
+    if (!pressedAt || event.type === 'pointercancel') return;
+    if (dragging === 'lasso') {
+      const caught = this.points.filter((_, i) => inside(lasso, this.places[i]));
+      this.pickAll(caught, event);
+    } else if (!dragging) {
+      const clicked = nearest(this.places, pressedAt, REACH);
+      if (clicked >= 0) this.choose(clicked, event);
+    }
+  }
+
+  private pickAll(points: readonly ClusterPoint[], { ctrlKey, metaKey, shiftKey }: Modifiers): void {
+    const neurons = points.map(({ layer, neuron }) => ({ layer, neuron }));
+    const caught = new NeuronSet(neurons);
+    const kept =
+      ctrlKey || metaKey || shiftKey
+        ? this.selection.filter(({ layer, neuron }) => !caught.has(layer, neuron))
+        : [];
+    this.pick([...kept, ...neurons]);
+  }
+
+  private wheel(event: WheelEvent): void {
+    event.preventDefault();
+    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    this.show(this.projection.zoomed(Math.exp(-0.002 * lines * event.deltaY), this.pixel(event)));
+  }
+
+  private pressed(event: KeyboardEvent): void {
+    if (event.altKey) return;
+    const { key } = event;
+    const command = event.ctrlKey || event.metaKey;
+    const middle = { x: this.clientWidth / 2, y: this.clientHeight / 2 };
+    const to = towards(this.places, this.active, key);
+    if (to !== null) this.walk(to);
+    else if ((key === 'Enter' || key === ' ') && this.active >= 0) this.choose(this.active, event);
+    else if (key === 'a' && command) this.pickAll(this.points, event);
+    else if (key === 'Escape') this.pick([]);
+    else if (key === '+' || key === '=') this.show(this.projection.zoomed(KEY_ZOOM, middle));
+    else if (key === '-') this.show(this.projection.zoomed(1 / KEY_ZOOM, middle));
+    else if (key === '0') this.show(whole);
+    else return;
+    event.preventDefault();
+  }
+
+  private walk(to: number): void {
+    this.active = to;
+    const { x, y } = this.places[to];
+    const outside = x < 0 || y < 0 || x > this.clientWidth || y > this.clientHeight;
+    if (outside) this.show(this.projection.centredOn(this.points[to]));
+    const { name, details } = this.describe(to);
+    const selected = new NeuronSet(this.selection).has(this.points[to].layer, this.points[to].neuron);
+    this.spoken = `${name}, ${details}${selected ? ', selected' : ''}`;
+  }
+
+  private describe(index: number): { readonly name: string; readonly details: string } {
+    const { layer, neuron, cluster } = this.points[index];
+    const share = this.layers[layer]?.statistics.share[neuron] ?? 0;
+    return {
+      name: neuronName(this.names[layer], neuron),
+      details: `cluster ${cluster + 1}, share ${percent(share)}`,
+    };
+  }
+
+  override render() {
+    const { points, hovered, dragging, tool } = this;
+    const label = `${points.length} neurons by likeness. Arrow keys move between them, Enter selects, plus and minus zoom.`;
+    return html`
+      <canvas
+        tabindex="0"
+        role="application"
+        aria-roledescription="scatter plot"
+        aria-label=${label}
+        class="${dragging === 'move' ? 'dragging' : hovered >= 0 ? 'over' : tool}"
+        data-testid="clusters-scatter"
+        @pointerdown=${this.pointerDown}
+        @pointermove=${this.pointerMove}
+        @pointerup=${this.pointerUp}
+        @pointercancel=${this.pointerUp}
+        @pointerleave=${() => (this.hovered = -1)}
+        @dblclick=${() => this.show(whole)}
+        @wheel=${this.wheel}
+        @keydown=${this.pressed}
+        @focus=${() => this.requestUpdate()}
+        @blur=${() => this.requestUpdate()}
+      ></canvas>
+      ${hovered >= 0 && !dragging ? this.tooltip(hovered) : nothing}
+      <div class="visually-hidden" role="status">${this.spoken}</div>
+    `;
+  }
+
+  private tooltip(index: number) {
+    const { layer, neuron } = this.points[index];
+    const atlas = this.layers[layer]?.previews;
+    const { x, y } = this.places[index];
+    const { name, details } = this.describe(index);
+    const height = 56 + (atlas ? ((TOOLTIP.width - 14) * atlas.height) / atlas.width : 0);
+    const right = x + TOOLTIP.gap + TOOLTIP.width <= this.clientWidth;
+    const left = right ? x + TOOLTIP.gap : Math.max(0, x - TOOLTIP.gap - TOOLTIP.width);
+    const top = Math.max(0, Math.min(y - height / 2, this.clientHeight - height));
+    return html`<div class="tooltip" style="left: ${left}px; top: ${top}px" data-testid="clusters-tooltip">
+      <nc-thumbnail
+        style=${atlas ? `aspect-ratio: ${atlas.width} / ${atlas.height}` : nothing}
+        .atlas=${atlas}
+        .neuron=${neuron}
+        .colours=${this.theme.signed}
+      ></nc-thumbnail>
+      <div class="ellipsis"><strong>${name}</strong></div>
+      <div class="muted ellipsis">${details}</div>
+    </div>`;
+  }
+}
