@@ -1,0 +1,285 @@
+import '@vscode-elements/elements/dist/vscode-icon/index.js';
+import { html, LitElement, nothing } from 'lit';
+import { customElement, state } from 'lit/decorators.js';
+import { live } from 'lit/directives/live.js';
+import type { Clustering, RegionFeature } from '../../src/tracing/types';
+import type { NeuronRef } from '../../src/worker/protocol';
+import { integer, significant } from '../shared/format';
+import { Intent } from '../shared/intent';
+import { fillPage } from '../shared/page';
+import { select, type Modifiers } from '../shared/selection';
+import { Session } from '../shared/session';
+import { notice, progressBar, sessionNotice } from '../shared/status';
+import { Theme } from '../shared/theme';
+import './card';
+import { whole, type View } from './plane';
+import './scatter';
+import type { Tool } from './scatter';
+import { styles } from './styles';
+
+const features: Readonly<Record<RegionFeature, { readonly name: string; readonly title: string }>> = {
+  edge: { name: 'By edges', title: 'Neurons that contribute where edges are alike lie close' },
+  color: { name: 'By colours', title: 'Neurons that contribute where colours are alike lie close' },
+  space: { name: 'By place', title: 'Neurons that contribute at the same places lie close' },
+};
+
+/** Numbers of clusters to choose from. */
+const counts = Array.from({ length: 11 }, (_, i) => i + 2);
+
+const defaults = {
+  tool: 'lasso' as string,
+  by: 'cluster' as string,
+  ...whole,
+  /** Points that the view was chosen for. */
+  viewOf: '',
+  /** How the person had a file's neurons grouped; `clusters` 0 leaves their number to the silhouette. */
+  path: '',
+  features: 'edge' as string,
+  clusters: 0,
+};
+
+/** Neurons by likeness: a scatter plot, and what each cluster is. */
+@customElement('nc-clusters')
+export class ClustersView extends LitElement {
+  static override styles = styles;
+
+  private readonly session = new Session(this);
+  private readonly theme = new Theme(this);
+  private readonly intent = new Intent(this.session.host.api, defaults);
+  /** Whether what the person chose before the page was loaded has been compared with what the host shows. */
+  private restored = false;
+  @state() private emphasised = -1;
+
+  private set(change: Partial<typeof defaults>): void {
+    this.intent.set(change);
+    this.requestUpdate();
+  }
+
+  protected override willUpdate(): void {
+    const { clustering, view } = this.session;
+    if (!clustering || !view) return;
+    if (!this.restored) {
+      this.restored = true;
+      const { path, features: wanted, clusters } = this.intent.value;
+      const same =
+        clustering.features === wanted && (clustering.suggested ? 0 : clustering.clusters) === clusters;
+      if (path === view.path && wanted in features && !same) this.group(wanted as RegionFeature, clusters);
+    }
+    // Another number of clusters leaves the points where they are, and what is looked at too.
+    const viewOf = `${view.path} ${clustering.features} ${clustering.points.length}`;
+    if (viewOf !== this.intent.value.viewOf) this.intent.set({ ...whole, viewOf });
+  }
+
+  /** @param clusters 0 to have their number suggested */
+  private group(wanted: RegionFeature, clusters: number): void {
+    this.set({ path: this.session.view?.path ?? '', features: wanted, clusters });
+    this.session.host.post({ type: 'cluster', features: wanted, ...(clusters > 0 && { clusters }) });
+  }
+
+  /** The canvas shows the layer of the neuron chosen last: the one shown now if it has any of them. */
+  private pick(neurons: readonly NeuronRef[]): void {
+    const current = this.session.selection.layer;
+    const last = neurons.findLast(({ layer }) => layer === current) ?? neurons.at(-1);
+    if (!last) this.session.select({ neurons: [] });
+    else {
+      const others = neurons.filter((neuron) => neuron !== last);
+      this.session.select({ neurons: [...others, last], layer: last.layer });
+    }
+  }
+
+  private pickMember(neuron: NeuronRef, modifiers: Modifiers): void {
+    const neurons = select(this.session.selection.neurons, () => neuron, 0, -1, modifiers);
+    this.session.select({ neurons, layer: neuron.layer });
+  }
+
+  override render() {
+    const purpose = 'Groups the neurons of a checkpoint by the regions of the picture they contribute to.';
+    const early = sessionNotice(this.session, purpose);
+    if (early) return early;
+    const { clustering, clusteringWork: work, clusteringError: error, selection } = this.session;
+    return html`<div class="panel">
+      ${this.toolbar()}
+      ${work && clustering ? html`<div class="pending">${progressBar(work, null)}</div>` : nothing}
+      ${clustering ? this.content(clustering) : this.missing()}
+      <div class="visually-hidden" role="status">
+        ${work ?? error ?? (selection.neurons.length > 1 ? `${integer(selection.neurons.length)} neurons selected` : '')}
+      </div>
+    </div>`;
+  }
+
+  private missing() {
+    const { clusteringWork: work, clusteringError: error } = this.session;
+    if (work)
+      return notice(
+        'clustering',
+        html`<p>${work}</p>
+          ${progressBar(work, null)}`,
+      );
+    if (error) return notice('clustering-failed', html`<p>${error}</p>`);
+    const { features: wanted, clusters } = this.intent.value;
+    const known = wanted in features ? (wanted as RegionFeature) : 'edge';
+    return notice(
+      'not-clustered',
+      html`<p>The neurons are not grouped yet.</p>
+        <vscode-button @click=${() => this.group(known, clusters)}>Group Neurons</vscode-button>`,
+    );
+  }
+
+  private content({ points, summaries }: Clustering) {
+    const { layers, names, selection, clusteringWork } = this.session;
+    const { tool, by, zoom, centreX, centreY } = this.intent.value;
+    return html`<div class="content ${clusteringWork ? 'stale' : ''}" aria-busy=${clusteringWork !== null}>
+      <nc-clusters-scatter
+        .points=${points}
+        .layers=${layers}
+        .names=${names}
+        .selection=${selection.neurons}
+        .view=${{ zoom, centreX, centreY }}
+        .tool=${tool === 'move' ? 'move' : 'lasso'}
+        .by=${by === 'layer' ? 'layer' : 'cluster'}
+        .emphasised=${this.emphasised}
+        @pick=${({ detail }: CustomEvent<NeuronRef[]>) => this.pick(detail)}
+        @view-change=${({ detail }: CustomEvent<View>) => this.set({ ...detail })}
+      ></nc-clusters-scatter>
+      <div class="cards" tabindex="-1">
+        ${this.layerKey()}
+        <ol aria-label="Clusters">
+          ${summaries.map(
+            (summary, index) =>
+              html`<li
+                data-testid="cluster-card"
+                data-cluster=${index}
+                @mouseenter=${() => (this.emphasised = index)}
+                @mouseleave=${() => (this.emphasised = -1)}
+              >
+                <nc-cluster-card
+                  .index=${index}
+                  .summary=${summary}
+                  .layers=${layers}
+                  .names=${names}
+                  .selection=${selection.neurons}
+                  @pick-members=${() => this.pick(membersOf(points, index))}
+                  @pick-member=${({ detail }: CustomEvent<{ neuron: NeuronRef; modifiers: Modifiers }>) =>
+                    this.pickMember(detail.neuron, detail.modifiers)}
+                ></nc-cluster-card>
+              </li>`,
+          )}
+        </ol>
+      </div>
+    </div>`;
+  }
+
+  private layerKey() {
+    const { layers, names } = this.session;
+    return html`<div class="layers muted" aria-label="Colours of layers">
+      ${names.map(
+        (name, layer) =>
+          html`<span><i style="background: ${this.theme.depth(layer, layers.length)}"></i>${name}</span>`,
+      )}
+    </div>`;
+  }
+
+  private toolbar() {
+    const { clustering, clusteringWork, clusteringError } = this.session;
+    const { by, zoom } = this.intent.value;
+    const now = clustering?.features ?? this.intent.value.features;
+    const asked = clustering ? (clustering.suggested ? 0 : clustering.clusters) : this.intent.value.clusters;
+    const chosen = (event: Event) => (event.target as HTMLSelectElement).value;
+    const auto = clustering?.suggested ? `${clustering.clusters} clusters (suggested)` : 'Suggested number';
+    return html`<div class="toolbar">
+      <select
+        aria-label="What neurons are grouped by"
+        title=${now in features ? features[now as RegionFeature].title : ''}
+        data-testid="clusters-features"
+        @change=${(event: Event) => this.group(chosen(event) as RegionFeature, asked)}
+      >
+        ${Object.entries(features).map(
+          ([feature, { name }]) =>
+            html`<option value=${feature} .selected=${live(feature === now)}>${name}</option>`,
+        )}
+      </select>
+      <select
+        aria-label="Number of clusters"
+        title="Number of clusters; the one with the best silhouette is suggested"
+        data-testid="clusters-count"
+        @change=${(event: Event) => this.group(now as RegionFeature, Number(chosen(event)))}
+      >
+        <option value="0" .selected=${live(asked === 0)}>${auto}</option>
+        ${counts.map(
+          (count) =>
+            html`<option value=${count} .selected=${live(count === asked)}>${count} clusters</option>`,
+        )}
+      </select>
+      <select
+        aria-label="Colours of the points"
+        data-testid="clusters-colour"
+        @change=${(event: Event) => this.set({ by: chosen(event) })}
+      >
+        <option value="cluster" .selected=${live(by !== 'layer')}>Colour by cluster</option>
+        <option value="layer" .selected=${live(by === 'layer')}>Colour by layer</option>
+      </select>
+      <div class="group" role="group" aria-label="Pointer">
+        ${this.toolButton('lasso', 'Select', 'Drag to Select with a Lasso', lassoIcon)}
+        ${this.toolButton('move', 'Move', 'Drag to Move the View', html`<vscode-icon name="move"></vscode-icon>`)}
+        <button
+          type="button"
+          class="icon"
+          title="Show All Neurons (0)"
+          aria-label="Show all neurons"
+          ?disabled=${zoom === 1}
+          data-testid="clusters-reset"
+          @click=${() => this.set({ ...whole })}
+        >
+          <vscode-icon name="screen-normal"></vscode-icon>
+        </button>
+      </div>
+      <span
+        class="facts ellipsis number ${clusteringError ? 'failed' : 'muted'}"
+        title=${clusteringError ?? ''}
+        data-testid="clusters-facts"
+      >
+        ${clusteringWork ?? clusteringError ?? (clustering ? facts(clustering) : '')}
+      </span>
+    </div>`;
+  }
+
+  private toolButton(name: Tool, label: string, title: string, icon: unknown) {
+    const { tool } = this.intent.value;
+    return html`<button
+      type="button"
+      class="icon"
+      title=${title}
+      aria-label=${label}
+      aria-pressed=${(tool === 'move') === (name === 'move')}
+      data-testid="clusters-tool-${name}"
+      @click=${() => this.set({ tool: name })}
+    >
+      ${icon}
+    </button>`;
+  }
+}
+
+/** Codicons have no lasso. */
+const lassoIcon = html`<svg
+  viewBox="0 0 16 16"
+  width="16"
+  height="16"
+  fill="none"
+  stroke="currentColor"
+  aria-hidden="true"
+>
+  <ellipse cx="8" cy="6.5" rx="6" ry="4"></ellipse>
+  <path d="M4.2 9.6c-.9.5-1.2 1.6-.4 2.2.8.5 1.7-.3 1.3-1.2M3.8 11.9c-.1 1.1.4 2 1.6 2.6"></path>
+</svg>`;
+
+const facts = ({ silhouette, deadLeftOut, seed }: Clustering) =>
+  [
+    `Silhouette ${significant(silhouette, 2)}`,
+    ...(deadLeftOut > 0 ? [`${integer(deadLeftOut)} dead left out`] : []),
+    `seed ${seed}`,
+  ].join(' · ');
+
+const membersOf = (points: Clustering['points'], cluster: number): NeuronRef[] =>
+  points.filter((point) => point.cluster === cluster).map(({ layer, neuron }) => ({ layer, neuron }));
+
+fillPage();
