@@ -33,8 +33,7 @@ export class ClusterCard extends LitElement {
         border-color: var(--vscode-contrastActiveBorder, transparent);
       }
       .mean {
-        width: 96px;
-        max-height: 84px;
+        width: var(--mean-width, 96px);
         align-self: center;
       }
       .about {
@@ -121,7 +120,7 @@ export class ClusterCard extends LitElement {
         class="mean"
         role="img"
         aria-label="Mean map of cluster ${index + 1}"
-        title="Mean of the members' maps, each from its least to its largest |C|"
+        title="Mean of the members' |maps|: dark is its least value, bright its largest"
         style="aspect-ratio: ${meanMap.width} / ${meanMap.height}"
         .meanMap=${meanMap}
         .colours=${theme.magnitude}

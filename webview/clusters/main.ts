@@ -234,11 +234,11 @@ export class ClustersView extends LitElement {
         </button>
       </div>
       <span
-        class="facts ellipsis number ${clusteringError ? 'failed' : 'muted'}"
+        class="facts ellipsis number ${clustering && clusteringError ? 'failed' : 'muted'}"
         title=${clusteringError ?? ''}
         data-testid="clusters-facts"
       >
-        ${clusteringWork ?? clusteringError ?? (clustering ? facts(clustering) : '')}
+        ${clustering ? (clusteringWork ?? clusteringError ?? facts(clustering)) : ''}
       </span>
     </div>`;
   }

@@ -19,7 +19,7 @@ const REACH = 12;
 /** A press that moves less is a click. */
 const CLICK = 4;
 const KEY_ZOOM = 1.4;
-const TOOLTIP = { width: 148, gap: 14 };
+const TOOLTIP = { width: 172, gap: 14 };
 
 const shapes = markers.map((path) => ({ path, drawn: new Path2D(path) }));
 const round = new Path2D(circle);
@@ -160,7 +160,8 @@ export class ClustersScatter extends LitElement {
 
   private get radius(): number {
     const { length } = this.points;
-    return length > 2000 ? 2.5 : length > 600 ? 3.5 : 4.5;
+    const base = length > 2000 ? 2 : length > 300 ? 3.5 : 4.5;
+    return base * Math.min(1.6, this.view.zoom ** 0.25);
   }
 
   private draw(): void {
@@ -170,9 +171,14 @@ export class ClustersScatter extends LitElement {
     canvas.height = Math.round(this.clientHeight * ratio);
     const context = canvas.getContext('2d')!;
     const selected = new NeuronSet(this.selection);
+    const surface = theme.colour('panel-background', theme.background);
     const fill = (shape: Path2D, { x, y }: Place, size: number) => {
       context.setTransform(size * ratio, 0, 0, size * ratio, x * ratio, y * ratio);
       context.fill(shape);
+      // Keeps points that lie on each other apart.
+      context.strokeStyle = surface;
+      context.lineWidth = 0.75 / size;
+      context.stroke(shape);
     };
     const ring = ({ x, y }: Place, size: number, colour: string, width: number) => {
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -186,22 +192,24 @@ export class ClustersScatter extends LitElement {
     points.forEach((point, i) => {
       if (selected.has(point.layer, point.neuron)) chosen.push(i);
       const dimmed = this.emphasised >= 0 && point.cluster !== this.emphasised;
-      context.globalAlpha = dimmed ? 0.15 : 0.85;
+      context.globalAlpha = dimmed ? 0.15 : 1;
       context.fillStyle = this.colour(point);
       const shape = theme.highContrast ? shapes[this.category(point) % shapes.length].drawn : round;
       fill(shape, places[i], i === this.hovered ? radius * 1.4 : radius);
     });
     context.globalAlpha = 1;
-    for (const i of chosen) ring(places[i], radius + 2.5, theme.foreground, 1.5);
+    // Wide rings around many points would hide them all.
+    const gap = chosen.length > 12 ? 0.75 : 2.5;
+    for (const i of chosen) ring(places[i], radius + gap, theme.foreground, 1.5);
     if (this.active >= 0 && canvas.matches(':focus-visible')) {
       ring(places[this.active], radius + 6, theme.colour('focusBorder', '#0078d4'), 2);
     }
-    if (this.by === 'cluster') this.number(context, ratio);
+    if (this.by === 'cluster') this.number(context, ratio, surface);
     if (this.dragging === 'lasso') this.drawLasso(context, ratio);
   }
 
-  /** Each cluster's number in its middle, because colours alone do not reach everybody. */
-  private number(context: CanvasRenderingContext2D, ratio: number): void {
+  /** Each cluster's number in its middle, because colours alone do not reach everybody; above it if it is small. */
+  private number(context: CanvasRenderingContext2D, ratio: number, surface: string): void {
     const { theme, points, places } = this;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.font = `600 13px ${theme.colour('font-family', 'sans-serif')}`;
@@ -209,17 +217,30 @@ export class ClustersScatter extends LitElement {
     context.textBaseline = 'middle';
     context.lineWidth = 4;
     context.lineJoin = 'round';
-    context.strokeStyle = theme.colour('panel-background', theme.background);
+    context.strokeStyle = surface;
     context.fillStyle = theme.foreground;
-    const sums = new Map<number, { x: number; y: number; count: number }>();
-    points.forEach(({ cluster }, i) => {
-      const { x, y, count } = sums.get(cluster) ?? { x: 0, y: 0, count: 0 };
-      sums.set(cluster, { x: x + places[i].x, y: y + places[i].y, count: count + 1 });
-    });
-    for (const [cluster, { x, y, count }] of sums) {
+    const members = new Map<number, Place[]>();
+    for (let i = 0; i < points.length; i++) {
+      const { cluster } = points[i];
+      const known = members.get(cluster);
+      if (known) known.push(places[i]);
+      else members.set(cluster, [places[i]]);
+    }
+    for (const [cluster, own] of members) {
+      const middle = { x: 0, y: 0 };
+      let [top, bottom] = [Infinity, -Infinity];
+      for (const { x, y } of own) {
+        middle.x += x / own.length;
+        middle.y += y / own.length;
+        top = Math.min(top, y);
+        bottom = Math.max(bottom, y);
+      }
       const text = String(cluster + 1);
-      context.strokeText(text, x / count, y / count);
-      context.fillText(text, x / count, y / count);
+      const beside = this.radius + 9;
+      const above = top - beside > 8 ? top - beside : bottom + beside;
+      const y = bottom - top < 24 ? above : middle.y;
+      context.strokeText(text, middle.x, y);
+      context.fillText(text, middle.x, y);
     }
   }
 

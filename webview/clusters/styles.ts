@@ -100,6 +100,9 @@ export const styles = [
       .facts {
         flex-basis: 100%;
       }
+      nc-cluster-card {
+        --mean-width: 56px;
+      }
     }
     /* Too little room for both. */
     @container panel (max-width: 599px) and (max-height: 359px) {

@@ -42,7 +42,12 @@ export class Thumbnail extends LitElement {
     const image = context.createImageData(size.width, size.height);
     if (meanMap) {
       const [words, palette] = [new Uint32Array(image.data.buffer), new Uint32Array(colours.buffer)];
-      for (let i = 0; i < words.length; i++) words[i] = palette[meanMap.data[i]];
+      // A mean has little contrast: from its own least to its own largest.
+      const least = meanMap.data.reduce((a, b) => Math.min(a, b), 255);
+      const range = meanMap.data.reduce((a, b) => Math.max(a, b), 0) - least || 1;
+      for (let i = 0; i < words.length; i++) {
+        words[i] = palette[Math.round((255 * (meanMap.data[i] - least)) / range)];
+      }
     } else if (atlas) {
       paintPreview(image.data, atlas, this.neuron, { colours, signed: true, limit: null });
     }
