@@ -171,7 +171,7 @@ export class ClustersView extends LitElement {
 
   private layerKey() {
     const { layers, names } = this.session;
-    return html`<div class="layers muted" aria-label="Colours of layers">
+    return html`<div class="layers muted" role="group" aria-label="Colours of layers">
       ${names.map(
         (name, layer) =>
           html`<span><i style="background: ${this.theme.depth(layer, layers.length)}"></i>${name}</span>`,

@@ -8,7 +8,7 @@ import { NeuronSet, sameNeuron, select, type Modifiers } from '../shared/selecti
 import { base } from '../shared/styles';
 import { Theme } from '../shared/theme';
 import '../shared/thumbnail';
-import { circle, markers } from './markers';
+import { markers } from './markers';
 import { inside, nearest, Projection, towards, whole, type Place, type View } from './plane';
 
 export type Tool = 'lasso' | 'move';
@@ -21,8 +21,7 @@ const CLICK = 4;
 const KEY_ZOOM = 1.4;
 const TOOLTIP = { width: 172, gap: 14 };
 
-const shapes = markers.map((path) => ({ path, drawn: new Path2D(path) }));
-const round = new Path2D(circle);
+const shapes = markers.map((path) => new Path2D(path));
 
 /**
  * Neurons as points of the UMAP plane.
@@ -172,16 +171,8 @@ export class ClustersScatter extends LitElement {
     const context = canvas.getContext('2d')!;
     const selected = new NeuronSet(this.selection);
     const surface = theme.colour('panel-background', theme.background);
-    const fill = (shape: Path2D, { x, y }: Place, size: number) => {
-      context.setTransform(size * ratio, 0, 0, size * ratio, x * ratio, y * ratio);
-      context.fill(shape);
-      // Keeps points that lie on each other apart.
-      context.strokeStyle = surface;
-      context.lineWidth = 0.75 / size;
-      context.stroke(shape);
-    };
+    const sprites = new Map<number, OffscreenCanvas>();
     const ring = ({ x, y }: Place, size: number, colour: string, width: number) => {
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.strokeStyle = colour;
       context.lineWidth = width;
       context.beginPath();
@@ -189,13 +180,16 @@ export class ClustersScatter extends LitElement {
       context.stroke();
     };
     const chosen: number[] = [];
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
     points.forEach((point, i) => {
       if (selected.has(point.layer, point.neuron)) chosen.push(i);
       const dimmed = this.emphasised >= 0 && point.cluster !== this.emphasised;
       context.globalAlpha = dimmed ? 0.15 : 1;
-      context.fillStyle = this.colour(point);
-      const shape = theme.highContrast ? shapes[this.category(point) % shapes.length].drawn : round;
-      fill(shape, places[i], i === this.hovered ? radius * 1.4 : radius);
+      const category = this.category(point);
+      let sprite = sprites.get(category);
+      if (!sprite) sprites.set(category, (sprite = this.sprite(point, surface, ratio)));
+      const size = (sprite.width / ratio) * (i === this.hovered ? 1.4 : 1);
+      context.drawImage(sprite, places[i].x - size / 2, places[i].y - size / 2, size, size);
     });
     context.globalAlpha = 1;
     // Wide rings around many points would hide them all.
@@ -204,14 +198,30 @@ export class ClustersScatter extends LitElement {
     if (this.active >= 0 && canvas.matches(':focus-visible')) {
       ring(places[this.active], radius + 6, theme.colour('focusBorder', '#0078d4'), 2);
     }
-    if (this.by === 'cluster') this.number(context, ratio, surface);
-    if (this.dragging === 'lasso') this.drawLasso(context, ratio);
+    if (this.by === 'cluster') this.number(context, surface);
+    if (this.dragging === 'lasso') this.drawLasso(context);
+  }
+
+  /** A point's marker as a picture: copies of it are much faster than paths. */
+  private sprite(point: ClusterPoint, surface: string, ratio: number): OffscreenCanvas {
+    const radius = this.radius * ratio;
+    const side = Math.ceil(3.2 * radius);
+    const sprite = new OffscreenCanvas(side, side);
+    const context = sprite.getContext('2d')!;
+    const shape = this.theme.highContrast ? shapes[this.category(point) % shapes.length] : shapes[0];
+    context.setTransform(radius, 0, 0, radius, side / 2, side / 2);
+    context.fillStyle = this.colour(point);
+    context.fill(shape);
+    // Keeps points that lie on each other apart.
+    context.strokeStyle = surface;
+    context.lineWidth = (0.75 * ratio) / radius;
+    context.stroke(shape);
+    return sprite;
   }
 
   /** Each cluster's number in its middle, because colours alone do not reach everybody; above it if it is small. */
-  private number(context: CanvasRenderingContext2D, ratio: number, surface: string): void {
+  private number(context: CanvasRenderingContext2D, surface: string): void {
     const { theme, points, places } = this;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.font = `600 13px ${theme.colour('font-family', 'sans-serif')}`;
     context.textAlign = 'center';
     context.textBaseline = 'middle';
@@ -244,8 +254,7 @@ export class ClustersScatter extends LitElement {
     }
   }
 
-  private drawLasso(context: CanvasRenderingContext2D, ratio: number): void {
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  private drawLasso(context: CanvasRenderingContext2D): void {
     context.strokeStyle = this.theme.colour('focusBorder', '#0078d4');
     context.fillStyle = context.strokeStyle;
     context.lineWidth = 1;
