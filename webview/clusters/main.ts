@@ -141,7 +141,7 @@ export class ClustersView extends LitElement {
         @pick=${({ detail }: CustomEvent<NeuronRef[]>) => this.pick(detail)}
         @view-change=${({ detail }: CustomEvent<View>) => this.set({ ...detail })}
       ></nc-clusters-scatter>
-      <div class="cards" tabindex="-1">
+      <div class="cards">
         ${this.layerKey()}
         <ol aria-label="Clusters">
           ${summaries.map(

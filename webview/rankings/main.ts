@@ -64,6 +64,7 @@ export class RankingsView extends LitElement {
   }
 
   private set(change: Partial<typeof defaults>): void {
+    this.message = null;
     this.intent.set(change);
     this.requestUpdate();
   }
@@ -217,7 +218,6 @@ export class RankingsView extends LitElement {
   }
 
   private filter(text: string): void {
-    this.message = null;
     this.set({ filter: text });
   }
 
