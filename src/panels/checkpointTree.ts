@@ -14,6 +14,11 @@ interface Entry {
   readonly modified: number;
 }
 
+const byName = new Intl.Collator('en', { numeric: true });
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+/** Path without extension, so that `siren` comes before `siren_step0300`. */
+const stem = ({ path }: vscode.Uri) => path.replace(/\.[^./]*$/, '');
+
 /** The workspace's checkpoints: recognised ones first, the others greyed with the reason. */
 export class CheckpointTree implements vscode.TreeDataProvider<Entry>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
@@ -46,7 +51,7 @@ export class CheckpointTree implements vscode.TreeDataProvider<Entry>, vscode.Di
     const entries: Entry[] = [];
     for (const uri of files) entries.push(await this.look(uri));
     const rank = ({ inspection }: Entry) => (inspection ? 0 : 1);
-    return entries.sort((a, b) => rank(a) - rank(b) || a.uri.path.localeCompare(b.uri.path));
+    return entries.sort((a, b) => rank(a) - rank(b) || byName.compare(stem(a.uri), stem(b.uri)));
   }
 
   private async look(uri: vscode.Uri): Promise<Entry> {
@@ -78,8 +83,14 @@ export class CheckpointTree implements vscode.TreeDataProvider<Entry>, vscode.Di
     const item = new vscode.TreeItem(uri, vscode.TreeItemCollapsibleState.None);
     if (inspection) {
       const { title, signal, parameters } = inspection;
-      item.description = `${title} · ${signal.height}×${signal.width} · ${parameters.toLocaleString('en')} parameters`;
-      item.tooltip = `${vscode.workspace.asRelativePath(uri)}\n${item.description}\nSaved ${new Date(modified).toLocaleString()}`;
+      const size = `${signal.height}×${signal.width}`;
+      // The view is narrow: where the code came from and exact numbers are in the tooltip.
+      item.description = `${title.replace(/ \(.*\)$/, '')} · ${size} · ${compact.format(parameters)}`;
+      item.tooltip = [
+        vscode.workspace.asRelativePath(uri),
+        `${title}, ${size} pixels, ${parameters.toLocaleString('en')} parameters`,
+        `Saved ${new Date(modified).toLocaleString()}`,
+      ].join('\n');
       item.contextValue = 'recognised';
       item.iconPath = new vscode.ThemeIcon('symbol-color');
       item.command = {
