@@ -25,7 +25,7 @@ if (code) {
   await run(code, args, { shell: process.platform === 'win32' });
   console.log(`The sample project is open in VS Code. ${next}`);
 } else {
-  const server = await startServer();
+  const server = await startServer({ development: true });
   const url = workbenchUrl(server.origin, {
     folder: sample,
     extension: root,

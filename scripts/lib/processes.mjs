@@ -51,6 +51,9 @@ export async function stop(child) {
 
 /**
  * Runs a program to its end.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {import('node:child_process').SpawnOptions & { minutes?: number }} options
  * @returns its output, both streams
  * @throws Error with the end of the output when it fails or takes longer than `minutes`
  */

@@ -69,11 +69,13 @@ export const serverCommand = async (...args) =>
 
 /**
  * Starts the server on a free loopback port.
- * @param options.extensions folder of installed extensions; an empty one when omitted
- * @param options.env more environment variables, which the extension host inherits
- * @returns its origin, and `stop`
+ * @param {{ extensions?: string, development?: boolean, env?: Record<string, string> }} options
+ *   extensions: folder of installed extensions; an empty one when omitted
+ *   development: for `extension` and `tests` of `workbenchUrl`
+ *   env: more environment variables, which the extension host inherits
+ * @returns {Promise<{ origin: string, data: string, output: string[], stop: () => Promise<void> }>}
  */
-export async function startServer({ extensions, env = {} } = {}) {
+export async function startServer({ extensions, development = false, env = {} } = {}) {
   const script = await serverScript();
   const data = temporaryFolder('server');
   const userSettings = path.join(data, 'data/User/settings.json');
@@ -84,8 +86,8 @@ export async function startServer({ extensions, env = {} } = {}) {
     ...['--host', '127.0.0.1', '--port', '0', '--without-connection-token'],
     ...['--server-data-dir', data, '--extensions-dir', extensions ?? path.join(data, 'extensions')],
     ...['--accept-server-license-terms', '--disable-workspace-trust', '--telemetry-level', 'off'],
-    // Makes the built workbench honour the development payload of `workbenchUrl`.
-    '--enable-smoke-test-driver',
+    // Makes the built workbench honour the development payload of `workbenchUrl`; it also hides notifications.
+    ...(development ? ['--enable-smoke-test-driver'] : []),
   ];
   const child = start(pinnedNode(), args, {
     cwd: data,
@@ -119,10 +121,10 @@ export async function startServer({ extensions, env = {} } = {}) {
 
 /**
  * Address of the workbench.
- * @param options.folder workspace
- * @param options.extension folder of an extension under development
- * @param options.tests script whose `run` is called in the extension host
- * @param options.open file to open
+ * @param {string} origin
+ * @param {{ folder: string, extension?: string, tests?: string, open?: string }} options
+ *   folder: workspace; extension: folder of an extension under development; tests: script whose `run` is
+ *   called in the extension host; open: file to open
  */
 export function workbenchUrl(origin, { folder, extension, tests, open }) {
   const url = new URL('/', origin);

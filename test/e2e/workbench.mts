@@ -1,0 +1,138 @@
+/** A real VS Code with the packaged extension installed, and a person's hands on it. */
+import { readFileSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { test as base, expect, type Frame, type Locator, type Page } from '@playwright/test';
+import { launchOptions } from '../../scripts/lib/browser.mjs';
+import { run } from '../../scripts/lib/processes.mjs';
+import { root } from '../../scripts/lib/project.mjs';
+import { serverCommand, startServer, workbenchUrl } from '../../scripts/lib/vscode-server.mjs';
+
+const screenshots = path.join(root, 'test-results', 'screenshots');
+
+export type PanelName = 'canvas' | 'rankings' | 'clusters';
+
+export class Workbench {
+  constructor(
+    readonly page: Page,
+    /** The folder that is open: a copy of the picture sample. */
+    readonly project: string,
+  ) {}
+
+  /** For people to look at; never compared. */
+  async shot(name: string): Promise<void> {
+    await this.page.screenshot({ path: path.join(screenshots, `${name}.png`) });
+  }
+
+  file(name: string): Locator {
+    return this.page.locator('.explorer-folders-view').getByRole('treeitem', { name, exact: true });
+  }
+
+  async openFolder(name: string): Promise<void> {
+    const folder = this.file(name);
+    if ((await folder.getAttribute('aria-expanded')) !== 'true') await folder.click();
+    await expect(folder).toHaveAttribute('aria-expanded', 'true');
+  }
+
+  async trace(name: string): Promise<void> {
+    const item = this.page.getByRole('menuitem', { name: 'Trace Contributions' });
+    // A menu opened before the extensions are known lacks their entries: a person would open it again.
+    await expect(async () => {
+      await this.page.keyboard.press('Escape');
+      await this.file(name).click({ button: 'right', timeout: 5_000 });
+      await item.click({ timeout: 2_000 });
+    }).toPass({ timeout: 40_000 });
+  }
+
+  async command(name: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator('.quick-input-widget input').first();
+    await input.fill(`>${name}`);
+    await this.page.locator('.quick-input-list').getByText(name).first().click();
+  }
+
+  /** The frame that holds a panel, among the nested ones of the webviews; waits for it. */
+  async panel(name: PanelName): Promise<Frame> {
+    let found: Frame | undefined;
+    await expect
+      .poll(
+        async () => {
+          for (const frame of this.page.frames()) {
+            if (frame.isDetached()) continue;
+            const host = await frame.$(`nc-${name}`).catch(() => null);
+            // Hidden editors keep their frames.
+            if (
+              host &&
+              (await host.evaluate((element) => element.getBoundingClientRect().width > 0).catch(() => false))
+            ) {
+              found = frame;
+              return true;
+            }
+          }
+          return false;
+        },
+        { message: `the ${name} panel`, timeout: 60_000 },
+      )
+      .toBe(true);
+    return found!;
+  }
+}
+
+interface WorkerFixtures {
+  readonly server: Awaited<ReturnType<typeof startServer>>;
+}
+
+interface Fixtures {
+  /** Files to put into the project before it is opened: the server cannot be relied on to see new ones. */
+  readonly files: Readonly<Record<string, string | Uint8Array>>;
+  readonly workbench: Workbench;
+}
+
+/** Each test has a project and a window of its own; the server is shared. */
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  files: [{}, { option: true }],
+  server: [
+    // Playwright wants the pattern even when nothing is taken out of it.
+    // eslint-disable-next-line no-empty-pattern
+    async ({}, use) => {
+      const folder = await mkdtemp(path.join(os.tmpdir(), 'neural-canvas-e2e-'));
+      const vsix = path.join(folder, 'neural-canvas.vsix');
+      const extensions = path.join(folder, 'extensions');
+      await run(process.execPath, [path.join(root, 'scripts/package.mjs'), '--out', vsix], { cwd: root });
+      await serverCommand('--install-extension', vsix, '--extensions-dir', extensions);
+      const server = await startServer({ extensions });
+      await use(server);
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+    { scope: 'worker', timeout: 300_000 },
+  ],
+  workbench: async ({ server, playwright, files }, use) => {
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'neural-canvas-project-'));
+    const project = path.join(folder, 'cat');
+    await cp(path.join(root, 'samples/pictures'), project, { recursive: true });
+    await mkdir(screenshots, { recursive: true });
+    await mkdir(path.join(project, '.vscode'));
+    await writeFile(
+      path.join(project, '.vscode/settings.json'),
+      JSON.stringify({ 'workbench.colorTheme': 'Default Dark Modern', 'editor.minimap.enabled': false }),
+    );
+    for (const [name, content] of Object.entries(files)) await writeFile(path.join(project, name), content);
+    const browser = await playwright.chromium.launch(launchOptions());
+    const page = await browser.newPage({ viewport: { width: 1600, height: 1100 } });
+    await page.goto(workbenchUrl(server.origin, { folder: project }));
+    await page.locator('.explorer-folders-view').getByRole('treeitem').first().waitFor({ timeout: 60_000 });
+    await use(new Workbench(page, project));
+    await browser.close();
+    await rm(folder, { recursive: true, force: true });
+  },
+});
+
+export { expect };
+
+/** Runs the command line of the build. */
+export const commandLine = (...args: string[]): Promise<string> =>
+  run(process.execPath, [path.join(root, 'dist/cli.js'), ...args], { cwd: root });
+
+export const fixture = (name: string): Buffer => readFileSync(path.join(root, 'test/fixtures', name));
