@@ -87,28 +87,10 @@ test('right-click a checkpoint, see canvas, rankings and clusters, and find them
   });
 
   await test.step('maps are drawn in the contact sheet', async () => {
-    const colours = await canvas.getByTestId('sheet-canvas').evaluate((element) => {
-      const copy = document.createElement('canvas');
-      const sheet = element as HTMLCanvasElement;
-      [copy.width, copy.height] = [sheet.width, sheet.height];
-      // WebGL keeps its picture only until the frame is shown; a screenshot of the element is not needed.
-      return new Promise<number>((resolve) => {
-        sheet.dispatchEvent(new Event('scroll'));
-        sheet.closest('.scroll')!.dispatchEvent(new Event('scroll'));
-        requestAnimationFrame(() =>
-          requestAnimationFrame(() => {
-            const pen = copy.getContext('2d')!;
-            pen.drawImage(sheet, 0, 0);
-            const { data } = pen.getImageData(0, 0, copy.width, copy.height);
-            resolve(new Set(new Uint32Array(data.buffer)).size);
-          }),
-        );
-      });
-    });
     const shot = decode(await canvas.getByTestId('sheet').screenshot());
     const shown = new Set<string>();
     for (let i = 0; i < shot.data.length; i += shot.channels) shown.add(shot.data.slice(i, i + 3).join());
-    expect(Math.max(shown.size, colours)).toBeGreaterThan(500);
+    expect(shown.size).toBeGreaterThan(500);
   });
 
   await test.step('a probed pixel names its top neurons', async () => {
@@ -134,8 +116,11 @@ test('right-click a checkpoint, see canvas, rankings and clusters, and find them
     await expect(again.getByTestId('facts')).toContainText('40.1 dB', { timeout: 60_000 });
     await expect(again.getByTestId('mode-map')).toHaveText(`Neuron ${chosen} over picture`);
     await expect(again.getByTestId('probe-pixel')).toHaveText(/Pixel 9[56], 12[78]/);
-    const rows = (await workbench.panel('rankings')).getByTestId('rankings-row');
-    await expect(rows.and(page.locator('[aria-selected=true]')).or(rows).first()).toBeVisible();
+    const ranked = await workbench.panel('rankings');
+    await expect(ranked.locator(`[data-testid=rankings-row][data-neuron="${chosen}"]`)).toHaveAttribute(
+      'aria-selected',
+      'true',
+    );
     await expect((await workbench.panel('clusters')).getByTestId('cluster-card').first()).toBeVisible({
       timeout: 60_000,
     });
