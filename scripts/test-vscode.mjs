@@ -49,8 +49,9 @@ try {
   console.error(error.message);
   process.exit(1);
 }
-for (const { title, state, error } of outcome) {
-  console.log(`${{ passed: '✓', failed: '✗', skipped: '-' }[state]} ${title}${error ? `\n${error}` : ''}`);
+for (const { title, state, milliseconds, error } of outcome) {
+  const mark = { passed: '✓', failed: '✗', skipped: '-' }[state];
+  console.log(`${mark} ${title} (${milliseconds} ms)${error ? `\n${error}` : ''}`);
 }
 await mkdir(path.dirname(path.resolve(root, results)), { recursive: true });
 await writeFile(path.resolve(root, results), JSON.stringify(outcome));
@@ -62,7 +63,7 @@ async function project() {
   await cp(samples, folder, { recursive: true });
   await cp(path.join(root, 'test/fixtures/others/resnet.pth'), path.join(folder, 'resnet.pth'));
   // A picture so large that its trace can be cancelled at leisure.
-  await cp(path.join(samples, 'checkpoints/siren.pth'), path.join(folder, 'wide.pth'));
+  await cp(path.join(root, 'test/fixtures/inr/siren-coin.pt'), path.join(folder, 'wide.pt'));
   await writeFile(path.join(folder, 'wide.json'), JSON.stringify({ height: 3000, width: 4000 }));
 }
 
@@ -77,7 +78,7 @@ async function inDesktop() {
 }
 
 async function inServer() {
-  const server = await startServer({ env });
+  const server = await startServer({ development: true, env });
   const browser = await chromium.launch(launchOptions());
   try {
     const page = await browser.newPage();

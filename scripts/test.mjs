@@ -35,23 +35,56 @@ check('lint', bin('eslint'), ['.', '--max-warnings', '0']);
 check('types', bin('tsc'), ['--noEmit']);
 check('build', process.execPath, ['scripts/build.mjs']);
 
-const report = path.join(results, 'unit.json');
-const passed = run(
+/** Runs a suite and counts what its report says. @param count report → numbers of tests */
+function suite(name, command, args, minutes, report, count) {
+  const passed = run(name, command, args, minutes);
+  let counted = { passed: 0, failed: 0, skipped: 0 };
+  try {
+    counted = count(JSON.parse(readFileSync(report, 'utf8')));
+  } catch {
+    // No report: nothing ran, and that must not pass.
+  }
+  for (const state of Object.keys(total)) total[state] += counted[state];
+  // A suite that fails to start runs no test, and must not pass for that.
+  if (counted.failed === 0 && (!passed || counted.passed === 0)) total.failed++;
+}
+
+const unit = path.join(results, 'unit.json');
+suite(
   'unit and conformance',
   bin('vitest'),
-  ['run', '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`],
-  10,
+  ['run', '--reporter=dot', '--reporter=json', `--outputFile.json=${unit}`],
+  12,
+  unit,
+  ({ numPassedTests, numFailedTests, numPendingTests }) => ({
+    passed: numPassedTests,
+    failed: numFailedTests,
+    skipped: numPendingTests,
+  }),
 );
-try {
-  const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(report, 'utf8'));
-  total.passed += numPassedTests;
-  total.failed += numFailedTests;
-  total.skipped += numPendingTests;
-  // A file that fails to load runs no test, and must not pass for that.
-  if (!passed && numFailedTests === 0) total.failed++;
-} catch {
-  total.failed++;
-}
+
+const vscode = path.join(results, 'vscode.json');
+suite(
+  'in VS Code',
+  process.execPath,
+  ['scripts/test-vscode.mjs', '--results', vscode],
+  8,
+  vscode,
+  (outcome) => {
+    const inState = (wanted) => outcome.filter(({ state }) => state === wanted).length;
+    return { passed: inState('passed'), failed: inState('failed'), skipped: inState('skipped') };
+  },
+);
+
+const e2e = path.join(results, 'e2e.json');
+suite(
+  'as a person, on the packaged extension',
+  bin('playwright'),
+  ['test', '--config', 'test/e2e/playwright.config.mts'],
+  12,
+  e2e,
+  ({ stats }) => ({ passed: stats.expected, failed: stats.unexpected + stats.flaky, skipped: stats.skipped }),
+);
 
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed > 0 ? 1 : 0;
