@@ -109,6 +109,7 @@ export const styles = [
       flex: 1;
       min-height: 0;
       display: grid;
+      grid-template-columns: minmax(0, 1fr);
     }
     .top {
       display: grid;
