@@ -53,7 +53,7 @@ const unit = path.join(results, 'unit.json');
 suite(
   'unit and conformance',
   bin('vitest'),
-  ['run', '--reporter=dot', '--reporter=json', `--outputFile.json=${unit}`],
+  ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${unit}`],
   12,
   unit,
   ({ numPassedTests, numFailedTests, numPendingTests }) => ({

@@ -132,17 +132,32 @@ const binCentres = new Float32Array(
 
 /** Thresholds on magnitudes, read off their histogram. */
 export class Thresholds {
+  private readonly total: number;
+  /** Number of contributions. */
+  private readonly all: number;
+
   /** @param counts number of contributions in each bin of magnitudes */
-  constructor(private readonly counts: Int32Array) {}
+  constructor(private readonly counts: Int32Array) {
+    let total = 0;
+    let all = 0;
+    for (let bin = 0; bin < BINS; bin++) {
+      const count = counts[bin];
+      if (count === 0) continue;
+      all += count;
+      total += count * binCentres[bin];
+    }
+    this.total = total;
+    this.all = all;
+  }
 
   /** The first bin from above down to which all |C| add up to at least (1 − α) of the total. */
   private bin(alpha: number): number {
-    const { counts } = this;
-    const sum = (bin: number) => (counts[bin] > 0 ? counts[bin] * binCentres[bin] : 0);
-    let total = 0;
-    for (let bin = 0; bin < BINS; bin++) total += sum(bin);
-    let bin = BINS - 1;
-    for (let reached = sum(bin); bin > 0 && reached < (1 - alpha) * total;) reached += sum(--bin);
+    const { counts, total } = this;
+    let bin = BINS;
+    for (let reached = 0; bin > 0 && (bin === BINS || reached < (1 - alpha) * total);) {
+      const count = counts[--bin];
+      if (count > 0) reached += count * binCentres[bin];
+    }
     return bin;
   }
 
@@ -155,13 +170,9 @@ export class Thresholds {
 
   /** Over the whole picture: which part of the neurons counts at a pixel. */
   summary(alpha: number): NeuronsPerPixel {
-    const bin = this.bin(alpha);
+    const { all } = this;
     let above = 0;
-    let all = 0;
-    for (let k = 0; k < BINS; k++) {
-      all += this.counts[k];
-      if (k > bin) above += this.counts[k];
-    }
+    for (let bin = this.bin(alpha) + 1; bin < BINS; bin++) above += this.counts[bin];
     return { alpha, threshold: this.at(alpha), thresholdError: BIN_ERROR, mean: all > 0 ? above / all : 0 };
   }
 }
