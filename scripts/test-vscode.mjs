@@ -64,7 +64,7 @@ async function project() {
   await cp(path.join(root, 'test/fixtures/others/resnet.pth'), path.join(folder, 'resnet.pth'));
   // A picture so large that its trace can be cancelled at leisure.
   await cp(path.join(root, 'test/fixtures/inr/siren-coin.pt'), path.join(folder, 'wide.pt'));
-  await writeFile(path.join(folder, 'wide.json'), JSON.stringify({ height: 3000, width: 4000 }));
+  await writeFile(path.join(folder, 'wide.json'), JSON.stringify({ height: 1500, width: 2000 }));
 }
 
 async function inDesktop() {

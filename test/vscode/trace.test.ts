@@ -18,7 +18,10 @@ describe('trace', () => {
     assert.equal((await api()).sessions.active, session);
 
     const { name, path, inspection, engine } = session.view;
-    assert.deepEqual([name, path, inspection?.family], ['siren.pth', 'checkpoints/siren.pth', 'siren']);
+    assert.deepEqual(
+      [name, path, inspection?.family],
+      ['siren.pth', 'checkpoints/siren.pth', 'siren-notebook'],
+    );
     assert.match(engine ?? '', /^onnxruntime/);
     const messages = [...session.replay()];
     const [{ picture }] = ofType(messages, 'picture');
