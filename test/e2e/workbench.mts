@@ -37,12 +37,14 @@ export class Workbench {
 
   async trace(name: string): Promise<void> {
     const item = this.page.getByRole('menuitem', { name: 'Trace Contributions' });
-    // A menu opened before the extensions are known lacks their entries: a person would open it again.
+    // A menu opened before the extensions are known lacks their entries, and one that has only just
+    // opened ignores clicks: a person would try again.
     await expect(async () => {
       await this.page.keyboard.press('Escape');
       await this.file(name).click({ button: 'right', timeout: 5_000 });
-      await item.click({ timeout: 2_000 });
-    }).toPass({ timeout: 40_000 });
+      await item.click({ timeout: 5_000 });
+      await expect(item).toBeHidden({ timeout: 5_000 });
+    }).toPass({ timeout: 60_000 });
   }
 
   async command(name: string): Promise<void> {
