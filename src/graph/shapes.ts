@@ -168,6 +168,7 @@ function windowed(
   dilation: number,
   pads: number,
 ): Dimension {
+  if (stride === 1 && pads === dilation * (kernel - 1)) return size;
   return sized(size, (n) => Math.floor((n + pads - dilation * (kernel - 1) - 1) / stride) + 1);
 }
 

@@ -5,6 +5,7 @@ import { comparable, Configuration } from './configuration';
 import { families } from './families';
 import { isMatch, type Candidate, type Family, type Match, type Near } from './family';
 import { affineLayers, commonPrefix, pathOf } from './layers';
+import { isUnsuitable, onnxNetwork, type OnnxNetwork } from './onnxNetwork';
 import { activation, type HiddenActivation } from './settings';
 import type { NotRecognised, Recognise, RecognitionContext } from './types';
 
@@ -89,6 +90,7 @@ export const recognise: Recognise = (checkpoint, context) => {
     { source: 'hyper-parameters', label: 'hyper-parameters', values: parameters },
     ...context.sidecars.map(({ path, values }) => ({ source: 'sidecar file', label: path, values }) as const),
   ]);
+  if (checkpoint.onnx) return recogniseOnnx(checkpoint, checkpoint.onnx, configuration, context);
   const stated = statedActivation(configuration, context);
 
   let best: { readonly family: Family; readonly match: Match } | undefined;
@@ -121,6 +123,52 @@ export const recognise: Recognise = (checkpoint, context) => {
     },
   };
 };
+
+/** Hypotheses recognise one file many times; its graph is read once. */
+const graphs = new WeakMap<Checkpoint, OnnxNetwork | Error>();
+
+/** An ONNX file says what it computes; no family has to be guessed. */
+function recogniseOnnx(
+  checkpoint: Checkpoint,
+  onnx: NonNullable<Checkpoint['onnx']>,
+  configuration: Configuration,
+  context: RecognitionContext,
+): ReturnType<Recognise> {
+  const title = 'ONNX coordinate network';
+  let found = graphs.get(checkpoint);
+  if (!found) {
+    try {
+      found = onnxNetwork(onnx);
+    } catch (error) {
+      if (!isUnsuitable(error)) throw error;
+      found = error;
+    }
+    graphs.set(checkpoint, found);
+  }
+  const { hyperParameters: parameters, dictionaries } = contentsOf(checkpoint);
+  if (found instanceof Error) {
+    return {
+      ...notRecognised(checkpoint, dictionaries, undefined),
+      closest: { title, missing: found.message.replace(/\.$/, '') },
+      nextStep:
+        'Export the network with torch.onnx.export, with one input [pixels, coordinates], one output [pixels, channels] and dynamic_axes for the pixels.',
+    };
+  }
+  const settings = new Settings(configuration, context.corrections, context.evidence);
+  const network = found.build(settings);
+  settings.finish(title);
+  return {
+    recognised: true,
+    inr: {
+      family: 'onnx',
+      title,
+      confidence: 0.9,
+      ...network,
+      assumptions: settings.assumptions,
+      hyperParameters: parameters,
+    },
+  };
+}
 
 const MAX_LISTED = 500;
 
