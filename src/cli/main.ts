@@ -24,7 +24,8 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
 
   --json                   one JSON document on stdout
   --config FILE            configuration (YAML, JSON) the network was trained with
-  --set key=value          corrects an assumption; may be repeated
+  --set key=value          corrects an assumption; may be repeated. FILE.inr.json beside the checkpoint
+                           holds the same as JSON
   --size HxW, --coords NAME  short for --set size=…, --set coords=…
   --target IMAGE           PNG to compare the reconstruction with
   --layers a,b             trace these layers only
@@ -235,7 +236,7 @@ async function cluster(args: string[]): Promise<void> {
 
 function listFormats(): void {
   for (const { id, title, extensions } of formats) {
-    print(`${id.padEnd(16)} ${title.padEnd(32)} ${extensions.join(' ')}`);
+    print(`${id.padEnd(20)} ${title.padEnd(32)} ${extensions.join(' ')}`);
   }
 }
 
@@ -262,6 +263,12 @@ async function main(): Promise<void> {
       );
   }
 }
+
+// `neural-canvas … | head` closes the pipe early; that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 
 main().catch((error: unknown) => {
   progress('');

@@ -33,6 +33,17 @@ const CONFIDENCE: Readonly<Partial<Record<AssumptionSource, number>>> = {
   'training code': 0.85,
 };
 
+/** The person set something that the network found does not have. */
+export class UnknownSettingError extends UsageError {
+  override name = 'UnknownSettingError';
+  constructor(
+    readonly setting: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
 /** Two numbers that differ by rounding are one value. */
 const same = (a: SettingValue, b: SettingValue) =>
   a === b || (typeof a === 'number' && typeof b === 'number' && Math.abs(a - b) <= 1e-6 * Math.abs(a));
@@ -70,12 +81,13 @@ export class Settings {
     return found.value;
   }
 
-  /** @throws UsageError when the person set something that this network does not have. */
+  /** @throws UnknownSettingError when the person set something that this network does not have. */
   finish(title: string): void {
     for (const name of this.corrections.keys()) {
       if (this.used.has(name)) continue;
       const names = this.assumptions.map((assumption) => assumption.name);
-      throw new UsageError(
+      throw new UnknownSettingError(
+        name,
         `${title} has no setting “${name}”; ` +
           (names.length ? `it takes ${names.join(', ')}.` : 'it takes none.'),
       );

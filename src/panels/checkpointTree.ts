@@ -1,9 +1,8 @@
 import * as vscode from 'vscode';
 import type { WorkerClient } from '../worker/client';
 import type { Inspection, NotAnInr } from '../worker/protocol';
+import { checkpointPattern, isOwn } from './fileTypes';
 
-/** Files that are looked into; others can still be traced through the palette. */
-const PATTERN = '**/*.{pt,pth,ckpt}';
 const MOST_FILES = 500;
 
 interface Entry {
@@ -23,7 +22,7 @@ const stem = ({ path }: vscode.Uri) => path.replace(/\.[^./]*$/, '');
 export class CheckpointTree implements vscode.TreeDataProvider<Entry>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
   readonly onDidChangeTreeData = this.changed.event;
-  private readonly watcher = vscode.workspace.createFileSystemWatcher(PATTERN);
+  private readonly watcher = vscode.workspace.createFileSystemWatcher(checkpointPattern);
   private readonly known = new Map<string, Entry>();
   private timer: NodeJS.Timeout | undefined;
 
@@ -47,9 +46,13 @@ export class CheckpointTree implements vscode.TreeDataProvider<Entry>, vscode.Di
 
   async getChildren(entry?: Entry): Promise<Entry[]> {
     if (entry) return [];
-    const files = await vscode.workspace.findFiles(PATTERN, undefined, MOST_FILES);
+    const files = await vscode.workspace.findFiles(checkpointPattern, undefined, MOST_FILES);
     const entries: Entry[] = [];
-    for (const uri of files) entries.push(await this.look(uri));
+    for (const uri of files) {
+      const entry = await this.look(uri);
+      // A data set is not a failed checkpoint.
+      if (entry.inspection || isOwn(uri.path)) entries.push(entry);
+    }
     const rank = ({ inspection }: Entry) => (inspection ? 0 : 1);
     return entries.sort((a, b) => rank(a) - rank(b) || byName.compare(stem(a.uri), stem(b.uri)));
   }

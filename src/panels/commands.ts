@@ -2,7 +2,10 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { CanvasEditor } from './canvasEditor';
 import { exportSnippet } from './exportSnippet';
+import { correctionsFile, correctionsText } from '../worker/corrections';
+import type { CorrectionValues } from './protocol';
 import type { TraceSession } from './session';
+import { checkpointExtensions } from './fileTypes';
 import type { Sessions } from './sessions';
 import type { ViewActions } from './webview';
 
@@ -46,41 +49,57 @@ export class Commands implements ViewActions {
     });
   }
 
-  /** Asks again for what the file did not say; an empty answer goes back to the automatic value. */
-  async change(target?: unknown): Promise<void> {
-    const uri = fileOf(target) ?? this.sessions.active?.uri;
-    const session = uri && this.sessions.find(uri);
-    const inspection = session?.view.inspection;
-    if (!session || !inspection) return;
-    const chosen = await vscode.window.showQuickPick(
-      inspection.assumptions.map((assumption) => ({
-        label: `${assumption.name} = ${assumption.value}`,
-        description: assumption.source,
-        detail: assumption.detail ?? '',
-        assumption,
-      })),
-      { title: `What was assumed about ${session.view.name}`, placeHolder: 'Choose what to change' },
-    );
-    if (!chosen) return;
-    const { name, value, choices } = chosen.assumption;
-    const answer = choices
-      ? await vscode.window.showQuickPick([...choices], { title: name })
-      : await vscode.window.showInputBox({
-          title: name,
-          value: String(value),
-          prompt: 'Leave empty to decide automatically',
-        });
-    if (answer === undefined) return;
-    const { [name]: _before, ...others } = this.corrections.get(uri);
-    await this.corrections.set(uri, answer ? { ...others, [name]: answer } : others);
-    await this.sessions.trace(session);
+  /** Opens the form that changes what was assumed. */
+  change(target?: unknown): void {
+    const uri = fileOf(target);
+    (uri ? this.sessions.find(uri) : this.sessions.active)?.askForChange();
+  }
+
+  apply(session: TraceSession, corrections: CorrectionValues, save: boolean): void {
+    const keep = async () => {
+      const { fs } = vscode.workspace;
+      const file = session.uri.with({ path: correctionsFile(session.uri.path) });
+      const exists = await fs.stat(file).then(
+        () => true,
+        () => false,
+      );
+      // A file beside the checkpoint is the one truth: what it says cannot be undone elsewhere.
+      if (save || exists) {
+        await fs.writeFile(file, new TextEncoder().encode(correctionsText(corrections)));
+        await this.corrections.set(session.uri, {});
+      } else {
+        await this.corrections.set(session.uri, corrections);
+      }
+      await this.sessions.trace(session);
+    };
+    keep().catch((error: unknown) => {
+      this.log.error(String(error));
+      const reason = error instanceof Error ? error.message : String(error);
+      void vscode.window.showErrorMessage(`The corrections could not be saved: ${reason}`);
+    });
+  }
+
+  async pickTarget(session: TraceSession): Promise<string | null> {
+    const picked = await vscode.window.showOpenDialog({
+      title: `Picture that ${session.view.name} was trained on`,
+      openLabel: 'Compare',
+      defaultUri: vscode.Uri.joinPath(session.uri, '..'),
+      filters: { 'PNG pictures': ['png'] },
+    });
+    const file = picked?.[0];
+    if (!file) return null;
+    return path.relative(path.dirname(session.uri.fsPath), file.fsPath).split(path.sep).join('/');
   }
 
   async copyCommandLine(session = this.sessions.active): Promise<void> {
     if (!session) return;
-    const sets = Object.entries(this.corrections.get(session.uri)).map(
+    const { target, ...corrections } = this.corrections.get(session.uri);
+    const sets = Object.entries(corrections).map(
       ([name, value]) => `--set ${JSON.stringify(`${name}=${value}`)}`,
     );
+    if (target !== undefined) {
+      sets.push(`--target ${JSON.stringify(path.resolve(path.dirname(session.uri.fsPath), target))}`);
+    }
     await vscode.env.clipboard.writeText(
       ['neural-canvas trace', JSON.stringify(session.uri.fsPath), ...sets].join(' '),
     );
@@ -130,8 +149,6 @@ export class Commands implements ViewActions {
         return void this.openSample();
       case 'pickCheckpoint':
         return void this.trace();
-      case 'change':
-        return void this.change(session?.uri);
       case 'insertExportSnippet':
         return session ? void this.insertExportSnippet(session) : undefined;
     }
@@ -151,7 +168,7 @@ async function pickCheckpoint(): Promise<vscode.Uri | undefined> {
   const picked = await vscode.window.showOpenDialog({
     title: 'Trace contributions of a checkpoint',
     openLabel: 'Trace',
-    filters: { Checkpoints: ['pt', 'pth', 'ckpt'], 'All files': ['*'] },
+    filters: { Checkpoints: [...checkpointExtensions, 'json', 'bin'], 'All files': ['*'] },
   });
   return picked?.[0];
 }

@@ -3,7 +3,15 @@
  * views show it and ask it to change; they never tell each other anything.
  */
 import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
-import type { FloatMap, Inspection, NeuronRef, NotAnInr, Picture, PixelProbe } from '../worker/protocol';
+import type {
+  FloatMap,
+  Inspection,
+  NeuronRef,
+  NotAnInr,
+  Picture,
+  PixelProbe,
+  Preview,
+} from '../worker/protocol';
 
 /** What the person has chosen; shared by all views, kept across reloads. */
 export interface Selection {
@@ -51,6 +59,8 @@ export type HostMessage =
       /** Why the last attempt gave nothing, as a sentence. */
       readonly error: string | null;
     }
+  /** The person asked, in the palette, to change what was assumed. */
+  | { readonly type: 'change' }
   /** A new trace of the session began: drop pictures, layers and clusters. */
   | { readonly type: 'reset' };
 
@@ -60,10 +70,25 @@ export interface ViewCalls {
   sum: { params: { readonly layer: number; readonly neurons: readonly number[] }; result: FloatMap };
   neuronsPerPixel: { params: { readonly layer: number; readonly alpha: number }; result: FloatMap };
   probe: { params: { readonly row: number; readonly column: number }; result: PixelProbe };
+  /** The picture under other settings; see the worker's `preview`. */
+  preview: {
+    params: {
+      readonly corrections: CorrectionValues;
+      readonly assumed: Readonly<Record<string, string | number | boolean>>;
+    };
+    result: Preview;
+  };
+  /** Asks for a picture to compare with; its path relative to the checkpoint, or null. */
+  pickTarget: { params: null; result: string | null };
   /** Table as CSV, PNG bytes, …: the host asks where to save. Resolves to the chosen name or null. */
   save: { params: { readonly suggestedName: string; readonly bytes: Uint8Array }; result: string | null };
 }
 export type ViewCallName = keyof ViewCalls;
+/** Calls that the extension answers, not the session. */
+export type HostCallName = 'save' | 'pickTarget';
+
+/** Settings the person gives, by their `--set` names. */
+export type CorrectionValues = Readonly<Record<string, string>>;
 
 /** View → host, no answer. */
 export type ViewMessage =
@@ -71,12 +96,14 @@ export type ViewMessage =
   | { readonly type: 'select'; readonly selection: Partial<Selection> }
   | { readonly type: 'cluster'; readonly clusters?: number; readonly features: RegionFeature }
   | { readonly type: 'retrace' }
+  /** Traces anew with these corrections instead of the present ones; `save` keeps them beside the file. */
+  | { readonly type: 'apply'; readonly corrections: CorrectionValues; readonly save: boolean }
   | { readonly type: 'cancel' }
   /** Runs one of the extension's own commands from a fixed list. */
   | {
       readonly type: 'command';
       readonly command:
-        'showLog' | 'copyCommandLine' | 'openSample' | 'pickCheckpoint' | 'insertExportSnippet' | 'change';
+        'showLog' | 'copyCommandLine' | 'openSample' | 'pickCheckpoint' | 'insertExportSnippet';
     };
 
 export type ViewToHost =

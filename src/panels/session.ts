@@ -4,7 +4,18 @@ import { CancelledError } from '../errors';
 import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
 import type { WorkerClient } from '../worker/client';
 import type { Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
-import type { HostMessage, Selection, SessionStatus, SessionView, ViewCallName, ViewCalls } from './protocol';
+import type {
+  HostCallName,
+  HostMessage,
+  Selection,
+  SessionStatus,
+  SessionView,
+  ViewCallName,
+  ViewCalls,
+} from './protocol';
+
+/** Longest side of a preview, pixels. */
+const PREVIEW_SIDE = 192;
 
 /** How many neurons a pixel probe names. */
 const PROBE_TOP = 10;
@@ -186,6 +197,11 @@ export class TraceSession implements vscode.Disposable {
     }
   }
 
+  /** Opens the form in the canvas. */
+  askForChange(): void {
+    this.emitter.fire({ type: 'change' });
+  }
+
   cancel(): void {
     this.work?.abort();
     this.clusteringWork?.abort();
@@ -233,7 +249,7 @@ export class TraceSession implements vscode.Disposable {
 
   /** Answers a view's request. @throws Error with a sentence for the view */
   async answer(
-    call: Exclude<ViewCallName, 'save'>,
+    call: Exclude<ViewCallName, HostCallName>,
     params: unknown,
   ): Promise<ViewCalls[ViewCallName]['result']> {
     const { trace } = this;
@@ -248,6 +264,15 @@ export class TraceSession implements vscode.Disposable {
           trace,
           ...(params as ViewCalls['neuronsPerPixel']['params']),
         });
+      case 'preview': {
+        const preview = await client.call('preview', {
+          file: this.uri.fsPath,
+          side: PREVIEW_SIDE,
+          ...(params as ViewCalls['preview']['params']),
+        });
+        if ('notAnInr' in preview) throw new Error(preview.notAnInr.message);
+        return preview;
+      }
       case 'probe':
         return client.call('probe', {
           trace,

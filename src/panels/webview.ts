@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
-import type { HostToView, ViewToHost } from './protocol';
+import type { CorrectionValues, HostToView, ViewToHost } from './protocol';
 import type { TraceSession } from './session';
 
 export type PanelName = 'canvas' | 'rankings' | 'clusters';
@@ -42,7 +42,10 @@ function html(webview: vscode.Webview, extension: vscode.Uri, panel: PanelName):
 export interface ViewActions {
   /** @returns the chosen file's name, or null when the person thought better of it */
   save(suggestedName: string, bytes: Uint8Array): Promise<string | null>;
+  /** @returns its path relative to the checkpoint, or null when the person thought better of it */
+  pickTarget(session: TraceSession): Promise<string | null>;
   retrace(session: TraceSession): void;
+  apply(session: TraceSession, corrections: CorrectionValues, save: boolean): void;
   command(name: string, session: TraceSession | null): void;
 }
 
@@ -102,6 +105,9 @@ export class ViewConnection implements vscode.Disposable {
       case 'retrace':
         if (session) this.actions.retrace(session);
         break;
+      case 'apply':
+        if (session) this.actions.apply(session, message.corrections, message.save);
+        break;
       case 'cancel':
         session?.cancel();
         break;
@@ -128,6 +134,7 @@ export class ViewConnection implements vscode.Disposable {
       return this.actions.save(suggestedName, bytes);
     }
     if (!this.session) return Promise.reject(new Error('No checkpoint is open; trace one first.'));
+    if (message.call === 'pickTarget') return this.actions.pickTarget(this.session);
     return this.session.answer(message.call, message.params);
   }
 

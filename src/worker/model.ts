@@ -4,12 +4,14 @@ import { findSidecars, readSidecar } from '../checkpoint/sidecar';
 import { fileSource } from '../checkpoint/source';
 import type { Checkpoint, Plain } from '../checkpoint/types';
 import type { Engine, EngineTensor } from '../engine/types';
-import type { CancelToken } from '../errors';
+import { UsageError, type CancelToken } from '../errors';
+import { UnknownSettingError } from '../inr/assumptions';
+import { coordinatesAt } from '../inr/coordinates';
 import { searchHypotheses } from '../inr/hypotheses';
 import type { Target } from '../inr/inside';
 import { recognise } from '../inr/recognise';
-import type { Inr, NotRecognised, RecognitionContext } from '../inr/types';
-import type { Inspection, NotAnInr, Source } from './protocol';
+import type { Evidence, Inr, NotRecognised, RecognitionContext } from '../inr/types';
+import type { Alternative, Inspection, NotAnInr, Source } from './protocol';
 
 export interface Model {
   readonly inr: Inr;
@@ -20,7 +22,7 @@ export interface Model {
 
 export const isModel = (opened: Model | NotAnInr): opened is Model => 'inr' in opened;
 
-type Recognised = { readonly inr: Inr } | NotRecognised;
+type Recognised = { readonly inr: Inr; readonly ranked?: readonly Alternative[] } | NotRecognised;
 
 /**
  * Reads a checkpoint and what lies beside it, and recognises its network from what is written there.
@@ -57,21 +59,95 @@ export async function openModel(
   const began = performance.now();
   const opened = open(source);
   const read = performance.now() - began;
-  const evaluate = async (inr: Inr, feed: EngineTensor) => {
-    const session = await engine.load(inr.graph, [inr.graph.output]);
-    try {
-      const outputs = await session.run(new Map([[inr.graph.inputs[0].name, feed]]));
-      return outputs.get(inr.graph.output)!;
-    } finally {
-      await session.release();
-    }
-  };
   try {
+    const evaluate = (inr: Inr, feed: EngineTensor) => runOnce(engine, inr, feed);
     const found = await searchHypotheses(opened.checkpoint, opened.context, evaluate, {
       ...(target && { target: target.picture, targetName: target.name }),
       cancel,
     });
     return result(source.file, opened, found, read, began);
+  } finally {
+    opened.close();
+  }
+}
+
+async function runOnce(engine: Engine, { graph }: Inr, feed: EngineTensor): Promise<EngineTensor> {
+  const session = await engine.load(graph, [graph.output]);
+  try {
+    return (await session.run(new Map([[graph.inputs[0].name, feed]]))).get(graph.output)!;
+  } finally {
+    await session.release();
+  }
+}
+
+/** A coarse picture. */
+export interface Sketch extends Model {
+  readonly height: number;
+  readonly width: number;
+  /** Row-major `[height, width, channels]`, as the network puts them out. */
+  readonly values: Float32Array;
+  /** Indices of the pixels drawn, row-major over the whole picture. */
+  readonly pixels: Uint32Array;
+  /** Corrections that the network does not have. */
+  readonly dropped: readonly string[];
+}
+
+/**
+ * The picture at every n-th pixel under the given corrections, without a search: `assumed` are the values
+ * that an earlier search found.
+ * @param side longest side of the sketch, pixels
+ * @throws CheckpointError @throws UsageError also for a video, whose frames are drawn whole or not at all
+ */
+export async function sketch(
+  source: Source,
+  assumed: Readonly<Record<string, string | number | boolean>>,
+  engine: Engine,
+  side: number,
+): Promise<Sketch | NotAnInr> {
+  const began = performance.now();
+  const opened = open(source);
+  try {
+    const evidence = Object.entries(assumed).map(([name, value]): Evidence => ({
+      name,
+      value,
+      source: 'inferred',
+      confidence: 0.9,
+    }));
+    const corrections = new Map(opened.context.corrections);
+    const dropped: string[] = [];
+    const { checkpoint, context } = opened;
+    const attempt = (): ReturnType<typeof recognise> => {
+      try {
+        return recognise(checkpoint, { ...context, corrections, evidence });
+      } catch (error) {
+        if (!(error instanceof UnknownSettingError)) throw error;
+        corrections.delete(error.setting);
+        dropped.push(error.setting);
+        return attempt();
+      }
+    };
+    const model = result(source.file, opened, attempt(), 0, began);
+    if (!isModel(model)) return model;
+    const { inr } = model;
+    if (inr.domain.kind !== 'pixels') {
+      throw new UsageError('A video has no preview yet; apply the change to see its frames.');
+    }
+    const { height, width, channels } = inr.signal;
+    const step = Math.max(1, Math.ceil(Math.max(height, width) / side));
+    const rows = Math.ceil(height / step);
+    const columns = Math.ceil(width / step);
+    const pixels = Uint32Array.from(
+      { length: rows * columns },
+      (_, i) => Math.floor(i / columns) * step * width + (i % columns) * step,
+    );
+    const data = coordinatesAt(inr.domain.convention, height, width, pixels);
+    const n = pixels.length;
+    const outputs = await runOnce(engine, inr, { shape: [2, n], data });
+    const values = new Float32Array(n * channels);
+    for (let c = 0; c < channels; c++) {
+      for (let i = 0; i < n; i++) values[i * channels + c] = outputs.data[c * n + i];
+    }
+    return { ...model, height: rows, width: columns, values, pixels, dropped };
   } finally {
     opened.close();
   }
@@ -103,6 +179,8 @@ function open(source: Source): Opened {
     throw error;
   }
 }
+
+const MOST_ALTERNATIVES = 8;
 
 function result(
   file: string,
@@ -139,6 +217,7 @@ function result(
       encoding: inr.encoding,
       activation: inr.activation,
       layers: inr.summary,
+      alternatives: (found.ranked ?? []).slice(0, MOST_ALTERNATIVES),
       assumptions: inr.assumptions,
       hyperParameters: inr.hyperParameters as Readonly<Record<string, Plain>>,
       opaque: checkpoint.opaque,

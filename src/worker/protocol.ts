@@ -25,9 +25,21 @@ export interface Source {
   readonly target?: string;
 }
 
+/** A hypothesis about what the file does not say. */
+export interface Alternative {
+  /** Settings by their `--set` names. */
+  readonly values: Readonly<Record<string, string | number | boolean>>;
+  /** dB against the target on a sample of its pixels, when there is a target. */
+  readonly psnr?: number;
+}
+
 /** What `inspect --json` prints. */
 export interface Inspection {
   readonly file: string;
+  /** Corrections beside the file that were read, absolute path. */
+  readonly correctionsFile?: string;
+  /** Hypotheses, best first: scored against the target, or those that nothing tells apart. */
+  readonly alternatives: readonly Alternative[];
   readonly format: string;
   readonly family: string;
   readonly title: string;
@@ -99,6 +111,15 @@ export interface Timings {
   readonly total: number;
 }
 
+export interface Preview {
+  readonly inspection: Inspection;
+  readonly picture: Picture;
+  /** dB against the target at the pixels drawn. */
+  readonly psnr?: number;
+  /** Corrections that were left out. */
+  readonly dropped: readonly string[];
+}
+
 export interface TraceResult {
   readonly inspection: Inspection;
   readonly psnr?: number;
@@ -144,6 +165,19 @@ export interface Calls {
     params: { readonly trace: string; readonly options: TraceOptions };
     result: TraceResult | { readonly notAnInr: NotAnInr };
     event: TraceEvent;
+  };
+  /**
+   * Draws the picture under other settings, small and at once; nothing is kept. `assumed` are values that
+   * the search found; corrections that the network under the new settings does not have are left out.
+   */
+  preview: {
+    params: Source & {
+      readonly assumed: Readonly<Record<string, string | number | boolean>>;
+      /** Longest side, pixels. */
+      readonly side: number;
+    };
+    result: Preview | { readonly notAnInr: NotAnInr };
+    event: never;
   };
   cluster: {
     params: { readonly trace: string; readonly options: ClusterOptions };

@@ -7,10 +7,11 @@ import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
-import { inspectModel, isModel, openModel, type NamedTarget } from './model';
+import { withCorrections } from './corrections';
+import { inspectModel, isModel, openModel, sketch, type Model, type NamedTarget } from './model';
 import { findTarget, readTarget } from './target';
 import { writeNpy, writeNpz, type NpzArray } from './npz';
-import type { CallName, EventOf, Params, Picture, Result, Source } from './protocol';
+import type { CallName, EventOf, Inspection, Params, Picture, Result, Source } from './protocol';
 
 interface LiveTrace {
   readonly trace: Trace;
@@ -48,21 +49,44 @@ export class Service {
   }
 
   private readonly handlers: Handlers = {
-    inspect: async (source) => {
-      const opened = inspectModel(source);
-      return Promise.resolve(isModel(opened) ? opened.inspection : { notAnInr: opened });
+    inspect: async (given) => {
+      const source = withCorrections(given);
+      const opened = await naming(source, () => inspectModel(source));
+      return isModel(opened) ? inspectionOf(opened, source) : { notAnInr: opened };
     },
 
-    trace: async ({ trace: id, options }, emit, cancel) => {
+    preview: async ({ assumed, side, ...given }) => {
+      const source = withCorrections(given);
+      const engine = (this.engine ??= onnxruntimeEngine());
+      const drawn = await naming(source, () => sketch(source, assumed, engine, side));
+      if (!isModel(drawn)) return { notAnInr: drawn };
+      const { inr, width, height, values, pixels, dropped } = drawn;
+      const target = targetOf(source);
+      const comparable = target && comparablePicture(target, inr.signal, false);
+      const { channels } = inr.signal;
+      const at = (i: number) =>
+        comparable!.values[pixels[Math.floor(i / channels)] * channels + (i % channels)];
+      const wanted = comparable && Float32Array.from({ length: values.length }, (_, i) => at(i));
+      return {
+        inspection: inspectionOf(drawn, source),
+        picture: { width, height, rgba: toRgba(values, channels, inr.outputRange) },
+        ...(wanted && { psnr: psnr(scaled(values, inr.outputRange), wanted) }),
+        dropped,
+      };
+    },
+
+    trace: async ({ trace: id, options: given }, emit, cancel) => {
+      const options = { ...given, ...withCorrections(given) };
       const began = performance.now();
       const file = path.basename(options.file);
       emit({ type: 'phase', phase: 'reading', detail: `Reading ${file}`, fraction: 0 });
       const engine = (this.engine ??= onnxruntimeEngine());
       const target = targetOf(options);
-      const model = await openModel(options, engine, target, cancel);
+      const model = await naming(options, () => openModel(options, engine, target, cancel));
       if (!isModel(model)) return { notAnInr: model };
       cancel.throwIfCancelled();
-      const { inr, inspection, timings } = model;
+      const { inr, timings } = model;
+      const inspection = inspectionOf(model, options);
       emit({ type: 'inspected', inspection });
       emit({ type: 'phase', phase: 'reconstructing', detail: 'Drawing the picture', fraction: 0.05 });
       const { height, width, channels } = inr.signal;
@@ -148,6 +172,24 @@ export class Service {
       return Promise.resolve(null);
     },
   };
+}
+
+const inspectionOf = (
+  { inspection }: Model,
+  { correctionsFile }: ReturnType<typeof withCorrections>,
+): Inspection => ({ ...inspection, ...(correctionsFile !== undefined && { correctionsFile }) });
+
+/** A setting that has no meaning may stand in a file that the person has forgotten: name it. */
+async function naming<T>(
+  { correctionsFile }: ReturnType<typeof withCorrections>,
+  open: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    if (!(error instanceof UsageError) || correctionsFile === undefined) throw error;
+    throw new UsageError(`${error.message} Settings are also read from ${path.basename(correctionsFile)}.`);
+  }
 }
 
 /** A file system error while writing is the person's to repair: say which file and why. */

@@ -3,7 +3,7 @@ import '@vscode-elements/elements/dist/vscode-icon/index.js';
 import { html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import type { LayerTrace } from '../../src/tracing/types';
-import type { FloatMap, PixelProbe } from '../../src/worker/protocol';
+import type { FloatMap, Inspection, PixelProbe } from '../../src/worker/protocol';
 import { decibel, duration, integer, parameterName, percent, plural, significant } from '../shared/format';
 import { Latest } from '../shared/host';
 import { Intent } from '../shared/intent';
@@ -11,6 +11,8 @@ import { clustersOf, neuronOrder, sheetSorts, type SheetSort } from '../shared/o
 import { Session } from '../shared/session';
 import { Theme } from '../shared/theme';
 import { errorMap, largest, paintMagnitude, paintOverlay } from './paint';
+import './changeForm';
+import type { Change } from './changeForm';
 import type { Bitmap, Pixel } from './picture';
 import './picture';
 import './probe';
@@ -64,6 +66,7 @@ export class CanvasView extends LitElement {
   @state() private map: { readonly key: string; readonly map: FloatMap } | null = null;
   @state() private probe: PixelProbe | null = null;
   @state() private problem: string | null = null;
+  @state() private changing = false;
   private wantedKey = '';
   /** Selection as last seen, to tell a new one from the host's echo; null before the first. */
   private lastNeurons: string | null = null;
@@ -92,6 +95,11 @@ export class CanvasView extends LitElement {
     retrace: () => this.session.host.post({ type: 'retrace' }),
     cancel: () => this.session.host.post({ type: 'cancel' }),
   };
+
+  constructor() {
+    super();
+    this.session.onChange = () => (this.changing = true);
+  }
 
   private ask(wanted: MapWanted): Promise<FloatMap> {
     const { host } = this.session;
@@ -201,6 +209,7 @@ export class CanvasView extends LitElement {
         ? states.tracing(status.detail, status.fraction, this.actions)
         : states.cancelled(view, this.actions);
     }
+    if (this.changing && view.inspection) return this.changeForm(view.name, view.inspection);
     const { split } = this.intent.value;
     return html`${this.header()} ${this.banner()}
       <main style="grid-template-rows: minmax(120px, ${split}fr) auto minmax(120px, ${1 - split}fr)">
@@ -209,6 +218,19 @@ export class CanvasView extends LitElement {
         <section class="bottom" aria-label="Contribution maps">${this.tabs()} ${this.sheet()}</section>
       </main>
       <div class="visually-hidden" role="status" aria-live="polite">${this.announcement()}</div>`;
+  }
+
+  private changeForm(name: string, inspection: Inspection) {
+    return html`<nc-change-form
+      .host=${this.session.host}
+      .inspection=${inspection}
+      .name=${name}
+      @close=${() => (this.changing = false)}
+      @apply=${({ detail }: CustomEvent<Change>) => {
+        this.changing = false;
+        this.session.host.post({ type: 'apply', ...detail });
+      }}
+    ></nc-change-form>`;
   }
 
   private header() {
@@ -307,9 +329,7 @@ export class CanvasView extends LitElement {
             guessed.length > 0 ? html`Assumed ${short.join(', ')}${rest}` : plural(warnings.length, 'warning')
           }
         </span>
-        <button class="link" data-testid="change" @click=${() => this.actions.command('change')}>
-          Change…
-        </button>
+        <button class="link" data-testid="change" @click=${() => (this.changing = true)}>Change…</button>
       </div>
       ${
         open

@@ -24,6 +24,8 @@ export class Session implements ReactiveController {
   clustering: Clustering | null = null;
   clusteringWork: string | null = null;
   clusteringError: string | null = null;
+  /** Called when the palette asks to change what was assumed. */
+  onChange: () => void = () => {};
   readonly host: Host;
   /** Selections sent whose echo has not come back: until then an older echo must not undo a newer click. */
   private sent: { readonly selection: string; readonly time: number }[] = [];
@@ -66,6 +68,9 @@ export class Session implements ReactiveController {
         this.clustering = message.clustering;
         this.clusteringWork = message.working;
         this.clusteringError = message.error;
+        break;
+      case 'change':
+        this.onChange();
         break;
       case 'reset':
         this.reconstruction = this.target = this.clustering = null;
