@@ -15,7 +15,7 @@ import type {
 } from './protocol';
 
 /** Longest side of a preview, pixels. */
-const PREVIEW_SIDE = 192;
+const PREVIEW_SIDE = 256;
 
 /** How many neurons a pixel probe names. */
 const PROBE_TOP = 10;

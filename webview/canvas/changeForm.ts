@@ -320,8 +320,12 @@ export class ChangeForm extends LitElement {
     `;
   }
 
-  private setting({ name, value, source, confidence, detail, choices }: Assumption) {
+  private setting(shown: Assumption) {
+    const { name, value, choices } = shown;
     const corrected = name in this.corrections;
+    // The preview only repeats what was found before; the reason stands there.
+    const before = this.inspection.assumptions.find((other) => other.name === name && other.value === value);
+    const { source, confidence, detail } = before ?? shown;
     const id = `setting-${name}`;
     const change = (event: Event) =>
       this.correct(name, (event.target as HTMLInputElement | HTMLSelectElement).value);
@@ -345,7 +349,10 @@ export class ChangeForm extends LitElement {
             /><datalist id=${`${id}-usual`}>
               ${(choices ?? []).map((choice) => html`<option value=${choice}></option>`)}
             </datalist>`;
-    const why = `${source}, ${percent(confidence, 0)} sure${detail ? ` — ${detail}` : ''}`;
+    // “hyper-parameters: first_omega_0” names its source already.
+    const told = detail?.startsWith(source);
+    const sure = `${percent(confidence, 0)} sure`;
+    const why = told ? `${detail}, ${sure}` : `${source}, ${sure}${detail ? ` — ${detail}` : ''}`;
     return html`<div class="setting">
       <label for=${id}>${parameterName(name)}</label>
       <span>${control}</span>
