@@ -74,7 +74,7 @@ export interface ViewCalls {
   preview: {
     params: {
       readonly corrections: CorrectionValues;
-      readonly assumed: Readonly<Record<string, string | number | boolean>>;
+      readonly assumed: Readonly<Record<string, string | number | boolean>> | null;
     };
     result: Preview;
   };

@@ -61,30 +61,36 @@ export function correctionsText(values: CorrectionValues): string {
   return `${JSON.stringify(Object.fromEntries(typed), null, 2)}\n`;
 }
 
+/** A source whose corrections are complete. */
+export interface CorrectedSource extends Source {
+  /** All of them, `target` among them as it was given. */
+  readonly given: CorrectionValues;
+  /** The file that some of them come from. */
+  readonly correctionsFile?: string;
+}
+
 /**
  * A source with the corrections that lie beside its file; those given outrank them. `target` among them is
  * the picture to compare with, relative to the checkpoint.
  * @throws UsageError
  */
-export function withCorrections(source: Source): Source & { readonly correctionsFile?: string } {
+export function withCorrections(source: Source): CorrectedSource {
   const saved = readCorrections(source.file);
-  const { target: savedTarget, ...savedValues } = saved ?? {};
-  const { target: givenTarget, ...givenValues } = source.corrections;
-  const folder = path.dirname(source.file);
-  let target = source.target ?? (givenTarget && path.resolve(folder, givenTarget));
-  if (!target && savedTarget) {
-    // The file may come with a project of somebody else: it names pictures of that project only.
-    if (path.isAbsolute(savedTarget) || /^[\\/]{2}|^\w:/.test(savedTarget)) {
-      throw new UsageError(
-        `${path.basename(correctionsFile(source.file))} names a target outside its project; give a relative path.`,
-      );
-    }
-    target = path.resolve(folder, savedTarget);
+  // The file may come with a project of somebody else: it names pictures of that project only.
+  if (saved?.target && (path.isAbsolute(saved.target) || /^[\\/]{2}|^\w:/.test(saved.target))) {
+    throw new UsageError(
+      `${path.basename(correctionsFile(source.file))} names a target outside its project; give a relative path.`,
+    );
   }
   return {
-    ...source,
-    corrections: { ...savedValues, ...givenValues },
-    ...(target && { target }),
+    ...corrected({ ...source, corrections: { ...saved, ...source.corrections } }),
     ...(saved && { correctionsFile: correctionsFile(source.file) }),
   };
+}
+
+/** A source whose corrections are complete as they are. */
+export function corrected(source: Source): CorrectedSource {
+  const { target: relative, ...corrections } = source.corrections;
+  const target = source.target ?? (relative && path.resolve(path.dirname(source.file), relative));
+  return { ...source, corrections, given: source.corrections, ...(target && { target }) };
 }

@@ -15,7 +15,7 @@ import type { Alternative, Inspection, NotAnInr, Source } from './protocol';
 
 export interface Model {
   readonly inr: Inr;
-  readonly inspection: Inspection;
+  readonly inspection: Omit<Inspection, 'corrections'>;
   /** Milliseconds. */
   readonly timings: { readonly read: number; readonly recognise: number };
 }
@@ -80,77 +80,78 @@ async function runOnce(engine: Engine, { graph }: Inr, feed: EngineTensor): Prom
   }
 }
 
+/**
+ * The network under the given corrections without a search: `assumed` are the values that an earlier one
+ * found. Corrections that the network does not have are left out, and named.
+ * @throws CheckpointError @throws UsageError
+ */
+export function assumeModel(
+  source: Source,
+  assumed: Readonly<Record<string, string | number | boolean>>,
+): { readonly opened: Model | NotAnInr; readonly dropped: readonly string[] } {
+  const began = performance.now();
+  const opened = open(source);
+  const { checkpoint, context } = opened;
+  const evidence = Object.entries(assumed).map(([name, value]): Evidence => ({
+    name,
+    value,
+    source: 'inferred',
+    confidence: 0.9,
+  }));
+  const corrections = new Map(context.corrections);
+  const dropped: string[] = [];
+  const attempt = (): ReturnType<typeof recognise> => {
+    try {
+      return recognise(checkpoint, { ...context, corrections, evidence });
+    } catch (error) {
+      if (!(error instanceof UnknownSettingError)) throw error;
+      corrections.delete(error.setting);
+      dropped.push(error.setting);
+      return attempt();
+    }
+  };
+  try {
+    return { opened: result(source.file, opened, attempt(), 0, began), dropped };
+  } finally {
+    opened.close();
+  }
+}
+
 /** A coarse picture. */
-export interface Sketch extends Model {
+export interface Sketch {
   readonly height: number;
   readonly width: number;
   /** Row-major `[height, width, channels]`, as the network puts them out. */
   readonly values: Float32Array;
   /** Indices of the pixels drawn, row-major over the whole picture. */
   readonly pixels: Uint32Array;
-  /** Corrections that the network does not have. */
-  readonly dropped: readonly string[];
 }
 
 /**
- * The picture at every n-th pixel under the given corrections, without a search: `assumed` are the values
- * that an earlier search found.
+ * The picture at every n-th pixel.
  * @param side longest side of the sketch, pixels
- * @throws CheckpointError @throws UsageError also for a video, whose frames are drawn whole or not at all
+ * @throws UsageError for a video, whose frames are drawn whole or not at all
  */
-export async function sketch(
-  source: Source,
-  assumed: Readonly<Record<string, string | number | boolean>>,
-  engine: Engine,
-  side: number,
-): Promise<Sketch | NotAnInr> {
-  const began = performance.now();
-  const opened = open(source);
-  try {
-    const evidence = Object.entries(assumed).map(([name, value]): Evidence => ({
-      name,
-      value,
-      source: 'inferred',
-      confidence: 0.9,
-    }));
-    const corrections = new Map(opened.context.corrections);
-    const dropped: string[] = [];
-    const { checkpoint, context } = opened;
-    const attempt = (): ReturnType<typeof recognise> => {
-      try {
-        return recognise(checkpoint, { ...context, corrections, evidence });
-      } catch (error) {
-        if (!(error instanceof UnknownSettingError)) throw error;
-        corrections.delete(error.setting);
-        dropped.push(error.setting);
-        return attempt();
-      }
-    };
-    const model = result(source.file, opened, attempt(), 0, began);
-    if (!isModel(model)) return model;
-    const { inr } = model;
-    if (inr.domain.kind !== 'pixels') {
-      throw new UsageError('A video has no preview yet; apply the change to see its frames.');
-    }
-    const { height, width, channels } = inr.signal;
-    const step = Math.max(1, Math.ceil(Math.max(height, width) / side));
-    const rows = Math.ceil(height / step);
-    const columns = Math.ceil(width / step);
-    const pixels = Uint32Array.from(
-      { length: rows * columns },
-      (_, i) => Math.floor(i / columns) * step * width + (i % columns) * step,
-    );
-    const data = coordinatesAt(inr.domain.convention, height, width, pixels);
-    const n = pixels.length;
-    const outputs = await runOnce(engine, inr, { shape: [2, n], data });
-    const values = new Float32Array(n * channels);
-    for (let c = 0; c < channels; c++) {
-      for (let i = 0; i < n; i++) values[i * channels + c] = outputs.data[c * n + i];
-    }
-    return { ...model, height: rows, width: columns, values, pixels, dropped };
-  } finally {
-    opened.close();
+export async function sketch({ inr }: Model, engine: Engine, side: number): Promise<Sketch> {
+  if (inr.domain.kind !== 'pixels') {
+    throw new UsageError('A video has no preview yet; apply the change to see its frames.');
   }
+  const { height, width, channels } = inr.signal;
+  const step = Math.max(1, Math.ceil(Math.max(height, width) / side));
+  const rows = Math.ceil(height / step);
+  const columns = Math.ceil(width / step);
+  const n = rows * columns;
+  const pixels = Uint32Array.from(
+    { length: n },
+    (_, i) => Math.floor(i / columns) * step * width + (i % columns) * step,
+  );
+  const coordinates = coordinatesAt(inr.domain.convention, height, width, pixels);
+  const { data } = await runOnce(engine, inr, { shape: [2, n], data: coordinates });
+  const values = new Float32Array(n * channels);
+  for (let c = 0; c < channels; c++) {
+    for (let i = 0; i < n; i++) values[i * channels + c] = data[c * n + i];
+  }
+  return { height: rows, width: columns, values, pixels };
 }
 
 interface Opened {

@@ -36,6 +36,8 @@ export interface Alternative {
 /** What `inspect --json` prints. */
 export interface Inspection {
   readonly file: string;
+  /** What the person corrected, by `--set` names; `target` is a picture relative to the file. */
+  readonly corrections: Readonly<Record<string, string>>;
   /** Corrections beside the file that were read, absolute path. */
   readonly correctionsFile?: string;
   /** Hypotheses, best first: scored against the target, or those that nothing tells apart. */
@@ -167,12 +169,14 @@ export interface Calls {
     event: TraceEvent;
   };
   /**
-   * Draws the picture under other settings, small and at once; nothing is kept. `assumed` are values that
-   * the search found; corrections that the network under the new settings does not have are left out.
+   * Draws the picture under other settings, small; nothing is kept, and corrections beside the file do not
+   * count. With `assumed`, the values that the
+   * search found before, at once: corrections that the network then does not have are left out. With null
+   * what is open is searched anew.
    */
   preview: {
     params: Source & {
-      readonly assumed: Readonly<Record<string, string | number | boolean>>;
+      readonly assumed: Readonly<Record<string, string | number | boolean>> | null;
       /** Longest side, pixels. */
       readonly side: number;
     };

@@ -7,8 +7,8 @@ import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
-import { withCorrections } from './corrections';
-import { inspectModel, isModel, openModel, sketch, type Model, type NamedTarget } from './model';
+import { corrected, withCorrections, type CorrectedSource } from './corrections';
+import { assumeModel, inspectModel, isModel, openModel, sketch, type Model, type NamedTarget } from './model';
 import { findTarget, readTarget } from './target';
 import { writeNpy, writeNpz, type NpzArray } from './npz';
 import type { CallName, EventOf, Inspection, Params, Picture, Result, Source } from './protocol';
@@ -55,20 +55,25 @@ export class Service {
       return isModel(opened) ? inspectionOf(opened, source) : { notAnInr: opened };
     },
 
-    preview: async ({ assumed, side, ...given }) => {
-      const source = withCorrections(given);
+    preview: async ({ assumed, side, ...given }, _, cancel) => {
+      const source = corrected(given);
       const engine = (this.engine ??= onnxruntimeEngine());
-      const drawn = await naming(source, () => sketch(source, assumed, engine, side));
-      if (!isModel(drawn)) return { notAnInr: drawn };
-      const { inr, width, height, values, pixels, dropped } = drawn;
       const target = targetOf(source);
+      const { opened, dropped } = await naming(source, async () =>
+        assumed
+          ? assumeModel(source, assumed)
+          : { opened: await openModel(source, engine, target, cancel), dropped: [] },
+      );
+      if (!isModel(opened)) return { notAnInr: opened };
+      const { inr } = opened;
+      const { width, height, values, pixels } = await sketch(opened, engine, side);
       const comparable = target && comparablePicture(target, inr.signal, false);
       const { channels } = inr.signal;
       const at = (i: number) =>
         comparable!.values[pixels[Math.floor(i / channels)] * channels + (i % channels)];
       const wanted = comparable && Float32Array.from({ length: values.length }, (_, i) => at(i));
       return {
-        inspection: inspectionOf(drawn, source),
+        inspection: inspectionOf(opened, source),
         picture: { width, height, rgba: toRgba(values, channels, inr.outputRange) },
         ...(wanted && { psnr: psnr(scaled(values, inr.outputRange), wanted) }),
         dropped,
@@ -174,16 +179,14 @@ export class Service {
   };
 }
 
-const inspectionOf = (
-  { inspection }: Model,
-  { correctionsFile }: ReturnType<typeof withCorrections>,
-): Inspection => ({ ...inspection, ...(correctionsFile !== undefined && { correctionsFile }) });
+const inspectionOf = ({ inspection }: Model, { given, correctionsFile }: CorrectedSource): Inspection => ({
+  ...inspection,
+  corrections: given,
+  ...(correctionsFile !== undefined && { correctionsFile }),
+});
 
 /** A setting that has no meaning may stand in a file that the person has forgotten: name it. */
-async function naming<T>(
-  { correctionsFile }: ReturnType<typeof withCorrections>,
-  open: () => T | Promise<T>,
-): Promise<T> {
+async function naming<T>({ correctionsFile }: CorrectedSource, open: () => T | Promise<T>): Promise<T> {
   try {
     return await open();
   } catch (error) {

@@ -149,6 +149,42 @@ test.describe('a trace that takes its time', () => {
   });
 });
 
+test('what was assumed is changed in a form that shows its effect', async ({ workbench }) => {
+  await workbench.openFolder('checkpoints');
+  await workbench.trace('siren.pth');
+  const canvas = await workbench.panel('canvas');
+  await expect(canvas.getByTestId('facts')).toContainText('traced in', { timeout: 60_000 });
+  await canvas.getByTestId('change').click();
+  const facts = canvas.getByTestId('preview-facts');
+  await expect(facts).toContainText('40.1 dB');
+
+  await canvas.getByTestId('setting-omega0').fill('fast');
+  await canvas.getByTestId('setting-omega0').press('Enter');
+  await expect(facts).toContainText('“fast” is no value');
+  await canvas.getByTestId('setting-omega0').fill('');
+  await canvas.getByTestId('setting-omega0').press('Enter');
+  await expect(facts).toContainText('40.1 dB');
+
+  await canvas.getByTestId('setting-coords').selectOption('xy-per-side');
+  await expect(facts).toContainText(/ 1\d\.\d dB/);
+  await workbench.shot('8-change');
+  await canvas.getByTestId('apply-save').click();
+  await expect(canvas.getByTestId('facts')).toContainText(/ 1\d\.\d dB.*traced in/, { timeout: 60_000 });
+  const saved = path.join(workbench.project, 'checkpoints/siren.pth.inr.json');
+  expect(JSON.parse(await readFile(saved, 'utf8'))).toEqual({ coords: 'xy-per-side' });
+
+  // What is kept beside the file is seen by everything that opens it, and can be taken back.
+  expect(await commandLine('inspect', path.join(workbench.project, 'checkpoints/siren.pth'))).toContain(
+    'coords = xy-per-side (correction',
+  );
+  await workbench.command('Neural Canvas: Change Assumptions…');
+  await canvas.getByRole('button', { name: 'Reset' }).click();
+  await expect(facts).toContainText('40.1 dB');
+  await canvas.getByTestId('apply').click();
+  await expect(canvas.getByTestId('facts')).toContainText('40.1 dB', { timeout: 60_000 });
+  expect(JSON.parse(await readFile(saved, 'utf8'))).toEqual({});
+});
+
 test('the tree lists what is recognised', async ({ workbench }) => {
   const { page } = workbench;
   await page.getByRole('tab', { name: 'Neural Canvas' }).first().click();

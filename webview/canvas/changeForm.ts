@@ -2,7 +2,7 @@ import '@vscode-elements/elements/dist/vscode-button/index.js';
 import { css, html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { Assumption } from '../../src/inr/types';
-import type { CorrectionValues } from '../../src/panels/protocol';
+import type { CorrectionValues, ViewCalls } from '../../src/panels/protocol';
 import type { Alternative, Inspection, Preview } from '../../src/worker/protocol';
 import { controls } from '../shared/controls';
 import { decibel, parameterName, percent } from '../shared/format';
@@ -15,6 +15,8 @@ export interface Change {
   readonly corrections: CorrectionValues;
   readonly save: boolean;
 }
+
+type Wanted = ViewCalls['preview']['params'];
 
 const isCorrected = ({ source }: Assumption) => source === 'correction';
 
@@ -164,10 +166,14 @@ export class ChangeForm extends LitElement {
   /** Pictures of what nothing tells apart, by index. */
   @state() private thumbnails: readonly (Bitmap | null)[] = [];
 
-  private readonly previews = new Latest<CorrectionValues, Preview>(
-    (corrections) => this.host.call('preview', { corrections, assumed: this.assumed }),
-    (preview, corrections) => {
+  /** As searched last; null while a correction that was taken back may change what is found. */
+  private searched: Inspection | null = null;
+
+  private readonly previews = new Latest<Wanted, Preview>(
+    (wanted) => this.host.call('preview', wanted),
+    (preview, { corrections, assumed }) => {
       this.shown = preview;
+      if (!assumed) this.searched = preview.inspection;
       this.problem = null;
       this.working = this.corrections !== corrections;
       if (preview.dropped.length === 0 || this.working) return;
@@ -181,14 +187,18 @@ export class ChangeForm extends LitElement {
     },
   );
 
+  private get base(): Inspection {
+    return this.searched ?? this.inspection;
+  }
+
   /** Values found by search, without the person's own. */
   private get assumed(): Record<string, string | number | boolean> {
-    const found = this.inspection.assumptions.filter((assumption) => !isCorrected(assumption));
+    const found = this.base.assumptions.filter((assumption) => !isCorrected(assumption));
     return Object.fromEntries(found.map(({ name, value }) => [name, value]));
   }
 
   private get tied(): readonly Alternative[] {
-    const { alternatives } = this.inspection;
+    const { alternatives } = this.base;
     return alternatives.length > 1 && alternatives.every(({ psnr }) => psnr === undefined)
       ? alternatives.slice(0, 4)
       : [];
@@ -196,9 +206,9 @@ export class ChangeForm extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    const corrected = this.inspection.assumptions.filter(isCorrected);
-    this.corrections = Object.fromEntries(corrected.map(({ name, value }) => [name, String(value)]));
-    this.previews.request(this.corrections);
+    this.searched = this.inspection;
+    this.corrections = this.inspection.corrections;
+    this.request();
     void this.drawThumbnails();
   }
 
@@ -221,12 +231,18 @@ export class ChangeForm extends LitElement {
 
   private set(corrections: CorrectionValues): void {
     this.corrections = corrections;
+    this.request();
+  }
+
+  private request(): void {
     this.working = true;
-    this.previews.request(corrections);
+    const { corrections, searched, assumed } = this;
+    this.previews.request({ corrections, assumed: searched && assumed });
   }
 
   private correct(name: string, value: string): void {
     const { [name]: _, ...others } = this.corrections;
+    if (value.trim() === '' || name === 'target') this.searched = null;
     this.set(value.trim() === '' ? others : { ...others, [name]: value.trim() });
   }
 
@@ -254,7 +270,7 @@ export class ChangeForm extends LitElement {
 
   override render() {
     const inspection = this.shown?.inspection ?? this.inspection;
-    const file = inspection.correctionsFile?.replace(/^.*[\\/]/, '');
+    const file = this.inspection.correctionsFile?.replace(/^.*[\\/]/, '');
     const hasTarget = this.shown?.psnr !== undefined;
     const close = () => this.dispatchEvent(new CustomEvent('close'));
     return html`
@@ -324,7 +340,7 @@ export class ChangeForm extends LitElement {
     const { name, value, choices } = shown;
     const corrected = name in this.corrections;
     // The preview only repeats what was found before; the reason stands there.
-    const before = this.inspection.assumptions.find((other) => other.name === name && other.value === value);
+    const before = this.base.assumptions.find((other) => other.name === name && other.value === value);
     const { source, confidence, detail } = before ?? shown;
     const id = `setting-${name}`;
     const change = (event: Event) =>
@@ -408,7 +424,7 @@ export class ChangeForm extends LitElement {
   }
 
   private rankedView() {
-    const ranked = this.inspection.alternatives.filter(({ psnr }) => psnr !== undefined);
+    const ranked = this.base.alternatives.filter(({ psnr }) => psnr !== undefined);
     if (ranked.length < 2) return nothing;
     return html`<h2>Scored against the picture</h2>
       <div class="ranked">

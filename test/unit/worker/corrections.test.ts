@@ -122,6 +122,13 @@ describe('a preview', () => {
     expect(inspection.assumptions.map(({ name }) => name)).toContain('scale');
   });
 
+  it('searches what is open when nothing is assumed', async () => {
+    copyFileSync(path.join(samples, 'target.png'), path.join(path.dirname(file), 'target.png'));
+    const wrong = { coords: 'xy-per-side', range: '0..255' };
+    expect((await drawn({ assumed: wrong })).psnr).toBeLessThan(25);
+    expect((await drawn({ assumed: null })).psnr).toBeGreaterThan(35);
+  });
+
   it('refuses a value without meaning, in one sentence', async () => {
     await expect(preview({ corrections: { omega0: 'fast' } })).rejects.toThrow(/“fast” is no value/);
   });
