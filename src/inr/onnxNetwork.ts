@@ -112,8 +112,8 @@ export function onnxNetwork({ model, external }: NonNullable<Checkpoint['onnx']>
           kind: 'linear',
           inputs: layer.inputs,
           outputs: layer.outputs,
-          input: around.leave(layer.input, layer.inputs, layer.layout),
-          preActivation: around.leave(layer.preActivation, layer.outputs, layer.layout),
+          input: around.through(layer.input, layer.inputs, layer.layout),
+          preActivation: around.read(layer.preActivation, layer.outputs, layer.layout),
           weight: layer.weight,
           bias: layer.bias,
           activation: act.kind,
@@ -121,7 +121,7 @@ export function onnxNetwork({ model, external }: NonNullable<Checkpoint['onnx']>
           last: i === layers.length - 1,
         };
       });
-      const result = around.leave(graph.output, channels, output);
+      const result = around.read(graph.output, channels, output);
       return {
         parameters: [...graph.constants.values()].reduce(
           (sum, { data, shape: dimensions }) =>
@@ -211,12 +211,14 @@ function renamed(graph: Graph, input: GraphInput): Graph {
   };
 }
 
-/** Our nodes before and after those of the file. */
+/** Our nodes between those of the file. */
 class Around {
   private readonly before: GraphNode[];
-  private readonly after: GraphNode[] = [];
+  /** By the value of the file that they follow. */
+  private readonly behind = new Map<string, GraphNode[]>();
+  /** What the file's nodes read instead of a value. */
+  private readonly instead = new Map<string, string>();
   private readonly constants: Map<string, Constant>;
-  private readonly left = new Map<string, string>();
 
   constructor(
     private readonly prefix: Graph,
@@ -232,55 +234,71 @@ class Around {
     return name;
   }
 
-  /** `[dims, P]` → the file's input. */
-  enter(coords: string, dims: number, { rank, features }: Layout): void {
+  /** `[n, P]` → a value in the file's layout. */
+  private fromOurs(value: string, result: string, n: number, { rank, features }: Layout): GraphNode[] {
     const last = features === rank - 1;
-    let value = coords;
-    if (last) {
-      value = 'pixels first';
-      this.before.push({
-        op: 'Transpose',
-        inputs: [coords],
-        outputs: [value],
-        attributes: { perm: { ints: [1, 0] } },
-      });
-    }
-    const sizes = Array.from({ length: rank }, (_, axis) => (axis === features ? dims : 1));
-    const pixels = last ? rank - 2 : rank - 1;
-    this.before.push({
-      op: 'Reshape',
-      inputs: [value, this.shapeConstant(sizes.with(pixels, -1))],
-      outputs: [this.graph.inputs[0].name],
-    });
+    const nodes = last ? [transposed(value, `${result} turned`)] : [];
+    const sizes = Array.from({ length: rank }, (_, axis) => (axis === features ? n : 1));
+    const shape = this.shapeConstant(sizes.with(last ? rank - 2 : rank - 1, -1));
+    return [...nodes, { op: 'Reshape', inputs: [nodes[0]?.outputs[0] ?? value, shape], outputs: [result] }];
   }
 
-  /** A value of the file → `[n, P]`. */
-  leave(value: string, n: number, { rank, features }: Layout): string {
-    const known = this.left.get(value);
-    if (known !== undefined) return known;
+  /** A value in the file's layout → `[n, P]`. */
+  private toOurs(value: string, result: string, n: number, { rank, features }: Layout): GraphNode[] {
+    if (features !== rank - 1) {
+      return [{ op: 'Reshape', inputs: [value, this.shapeConstant([n, -1])], outputs: [result] }];
+    }
+    const flat = `${value} flat`;
+    return [
+      { op: 'Reshape', inputs: [value, this.shapeConstant([-1, n])], outputs: [flat] },
+      transposed(flat, result),
+    ];
+  }
+
+  /** `[dims, P]` → the file's input. */
+  enter(coords: string, dims: number, layout: Layout): void {
+    this.before.push(...this.fromOurs(coords, this.graph.inputs[0].name, dims, layout));
+  }
+
+  /** A value of the file as `[n, P]`. */
+  read(value: string, n: number, layout: Layout): string {
     const result = `${value} by neuron`;
-    this.left.set(value, result);
-    if (features === rank - 1) {
-      const flat = `${value} flat`;
-      this.after.push(
-        { op: 'Reshape', inputs: [value, this.shapeConstant([-1, n])], outputs: [flat] },
-        { op: 'Transpose', inputs: [flat], outputs: [result], attributes: { perm: { ints: [1, 0] } } },
-      );
-    } else {
-      this.after.push({ op: 'Reshape', inputs: [value, this.shapeConstant([n, -1])], outputs: [result] });
+    if (!this.behind.has(value)) this.behind.set(value, this.toOurs(value, result, n, layout));
+    return result;
+  }
+
+  /** The same, and the file's nodes read it too, so that it can be replaced. The engine cancels the turns. */
+  through(value: string, n: number, layout: Layout): string {
+    const result = this.read(value, n, layout);
+    if (!this.instead.has(value)) {
+      const again = `${value} again`;
+      this.behind.get(value)!.push(...this.fromOurs(result, again, n, layout));
+      this.instead.set(value, again);
     }
     return result;
   }
 
   build(output: string): Graph {
+    const ours = (name: string) => this.behind.get(name) ?? [];
+    const file = this.graph.nodes.flatMap((node) => [
+      { ...node, inputs: node.inputs.map((name) => this.instead.get(name) ?? name) },
+      ...node.outputs.flatMap(ours),
+    ]);
     return {
       inputs: this.prefix.inputs,
-      nodes: [...this.before, ...this.graph.nodes, ...this.after],
+      nodes: [...this.before, ...ours(this.graph.inputs[0].name), ...file],
       constants: this.constants,
       output,
     };
   }
 }
+
+const transposed = (value: string, result: string): GraphNode => ({
+  op: 'Transpose',
+  inputs: [value],
+  outputs: [result],
+  attributes: { perm: { ints: [1, 0] } },
+});
 
 function consumersOf(graph: Graph): ReadonlyMap<string, readonly GraphNode[]> {
   const consumers = new Map<string, GraphNode[]>();

@@ -11,6 +11,7 @@ import {
   type ActivationTile,
   type ContributionFormula,
 } from './contributions';
+import { Ablation, type Ablated, type Baseline } from './ablation';
 import type { PictureValues } from './regions';
 import { countAbove, distributedness, LayerAccumulator, type Thresholds } from './statistics';
 import type { Completeness, LayerTrace } from './types';
@@ -114,6 +115,8 @@ export class Trace {
   private readonly traced: Traced[] = [];
   private readonly thresholds: Thresholds[] = [];
   private residual: Completeness | undefined;
+  /** Of the layer asked about last. */
+  private ablation: { readonly layer: number; readonly runs: Promise<Ablation> } | undefined;
   /** Last layer's output before its activation, `[channels, P]`. */
   private affineOutput = new Float32Array(0);
 
@@ -135,7 +138,7 @@ export class Trace {
   private async run(
     names: readonly string[],
     cancel: CancelToken,
-    onTile: (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => void,
+    onTile: (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => void | Promise<void>,
     keep: ReadonlySet<string> = new Set(),
   ): Promise<void> {
     const { domain, graph, signal } = this.inr;
@@ -263,13 +266,13 @@ export class Trace {
   private async eachTile(
     { layer, kept }: Traced,
     cancel: CancelToken,
-    onTile: (tile: ActivationTile) => void,
+    onTile: (tile: ActivationTile) => void | Promise<void>,
   ): Promise<void> {
     if (kept) {
       let turn = performance.now();
       for (const tile of kept) {
         cancel.throwIfCancelled();
-        onTile(tile);
+        await onTile(tile);
         if (performance.now() - turn < TURN) continue;
         await new Promise((resolve) => setImmediate(resolve));
         turn = performance.now();
@@ -278,7 +281,7 @@ export class Trace {
     }
     await this.run(valuesOf([layer]), cancel, (start, end, outputs) => {
       const imaginary = layer.inputImaginary && outputs.get(layer.inputImaginary)?.data;
-      onTile({
+      return onTile({
         start,
         count: end - start,
         values: outputs.get(layer.input)!.data,
@@ -328,6 +331,33 @@ export class Trace {
       }
     });
     return this.picture(out);
+  }
+
+  /**
+   * The picture without some neurons of a layer: only the layers behind it run again.
+   * @param step 1 draws every pixel, n every n-th row and column
+   * @throws CancelledError
+   */
+  async without(
+    layer: number,
+    neurons: readonly number[],
+    baseline: Baseline,
+    step: number,
+    cancel: CancelToken,
+  ): Promise<Ablated> {
+    const traced = this.at(layer);
+    if (this.ablation?.layer !== layer) {
+      void this.ablation?.runs.then((before) => before.release());
+      this.ablation = { layer, runs: Ablation.of(this.inr, traced.layer, this.engine) };
+    }
+    const ablation = await this.ablation.runs;
+    return ablation.without(
+      neurons,
+      baseline,
+      step,
+      (token, onTile) => this.eachTile(traced, token, onTile),
+      cancel,
+    );
   }
 
   /**
@@ -418,5 +448,6 @@ export class Trace {
 
   dispose(): void {
     this.traced.length = 0;
+    void this.ablation?.runs.then((runs) => runs.release());
   }
 }

@@ -146,6 +146,15 @@ export interface FloatMap {
   readonly data: Float32Array;
 }
 
+export interface Ablation {
+  readonly picture: Picture;
+  /** PSNR of the picture without the neurons against the picture with them, dB; Infinity when equal. */
+  readonly likeness: number;
+  /** PSNR against the target without and with the neurons, dB, when there is a target. */
+  readonly psnr?: number;
+  readonly psnrBefore?: number;
+}
+
 export interface PixelProbe {
   readonly row: number;
   readonly column: number;
@@ -208,6 +217,19 @@ export interface Calls {
   neuronsPerPixel: {
     params: { readonly trace: string; readonly layer: number; readonly alpha: number };
     result: FloatMap;
+    event: never;
+  };
+  /** The picture without some neurons of one layer; its change is measured on the pixels drawn. */
+  without: {
+    params: {
+      readonly trace: string;
+      readonly layer: number;
+      readonly neurons: readonly number[];
+      readonly baseline: 'zero' | 'mean';
+      /** Longest side of the picture, pixels; whole when undefined. */
+      readonly side?: number;
+    };
+    result: Ablation;
     event: never;
   };
   probe: {

@@ -16,6 +16,8 @@ import type { CallName, EventOf, Inspection, Params, Picture, Result, Source } f
 interface LiveTrace {
   readonly trace: Trace;
   readonly range: readonly [number, number];
+  /** As shown, `[H, W, C]` in [0, 1]. */
+  readonly target?: Float32Array;
   /** The last layout of its neurons. */
   embedding?: Embedding;
 }
@@ -117,7 +119,11 @@ export class Service {
           emit({ type: 'phase', phase: 'tracing', detail, fraction: 0.05 + 0.95 * fraction }),
       });
       this.traces.get(id)?.trace.dispose();
-      this.traces.set(id, { trace, range: inr.outputRange });
+      this.traces.set(id, {
+        trace,
+        range: inr.outputRange,
+        ...(comparable && { target: comparable.values }),
+      });
       const ended = performance.now();
       return {
         inspection,
@@ -146,6 +152,25 @@ export class Service {
     map: async ({ trace, neuron, channel }) => this.live(trace).trace.map(neuron, channel),
     sum: async ({ trace, layer, neurons }) => this.live(trace).trace.sum(layer, neurons),
     neuronsPerPixel: async ({ trace, layer, alpha }) => this.live(trace).trace.neuronsPerPixel(layer, alpha),
+    without: async ({ trace: id, layer, neurons, baseline, side }, _, cancel) => {
+      const { trace, range, target } = this.live(id);
+      const { height, width, channels } = trace.inr.signal;
+      const step = side === undefined ? 1 : Math.max(1, Math.ceil(Math.max(height, width) / side));
+      const ablated = await trace.without(layer, neurons, baseline, step, cancel);
+      const clamp = (values: Float32Array) => values.map((v) => Math.min(1, Math.max(0, v)));
+      const drawn = (values: Float32Array) => everyNth(values, height, width, channels, step);
+      const now = scaled(ablated.values, range);
+      const before = drawn(scaled(trace.reconstruction, range));
+      return {
+        picture: {
+          width: ablated.width,
+          height: ablated.height,
+          rgba: toRgba(ablated.values, channels, range),
+        },
+        likeness: psnr(now, clamp(before)),
+        ...(target && { psnr: psnr(now, drawn(target)), psnrBefore: psnr(before, drawn(target)) }),
+      };
+    },
     probe: async ({ trace, row, column, top }) => this.live(trace).trace.probe(row, column, top),
 
     export: async ({ trace: id, maps, reconstruction }) => {
@@ -218,6 +243,20 @@ function* npzArrays(trace: Trace): Generator<NpzArray> {
     }
   }
   yield { name: 'reconstruction', shape: [height, width, channels], pieces: [trace.reconstruction] };
+}
+
+/** Every n-th row and column of a picture `[H, W, C]`. */
+function everyNth(values: Float32Array, height: number, width: number, channels: number, step: number) {
+  if (step === 1) return values;
+  const [rows, columns] = [Math.ceil(height / step), Math.ceil(width / step)];
+  const out = new Float32Array(rows * columns * channels);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const from = (row * step * width + column * step) * channels;
+      for (let c = 0; c < channels; c++) out[at++] = values[from + c];
+    }
+  }
+  return out;
 }
 
 const scaled = (values: Float32Array, [low, high]: readonly [number, number]) =>
