@@ -21,4 +21,10 @@ const own: readonly string[] = ownExtensions;
 export const isOwn = (path: string) => own.includes(path.replace(/^.*\./, '').toLowerCase());
 
 /** The tree's files; `model.json` is TensorFlow.js, `….index.json` lists shards. */
-export const checkpointPattern = `**/{*.{${checkpointExtensions.join(',')}},model.json,*.index.json,pytorch_model*.bin}`;
+export const checkpointPattern = `**/{${[
+  // VS Code's globs know no braces within braces.
+  ...checkpointExtensions.map((extension) => `*.${extension}`),
+  'model.json',
+  '*.index.json',
+  'pytorch_model*.bin',
+].join(',')}}`;

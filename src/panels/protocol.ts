@@ -4,6 +4,7 @@
  */
 import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
 import type {
+  Ablation,
   FloatMap,
   Inspection,
   NeuronRef,
@@ -69,6 +70,16 @@ export interface ViewCalls {
   map: { params: { readonly neuron: NeuronRef }; result: FloatMap };
   sum: { params: { readonly layer: number; readonly neurons: readonly number[] }; result: FloatMap };
   neuronsPerPixel: { params: { readonly layer: number; readonly alpha: number }; result: FloatMap };
+  /** The picture without some neurons; `side` is its longest side, pixels, the whole when undefined. */
+  without: {
+    params: {
+      readonly layer: number;
+      readonly neurons: readonly number[];
+      readonly baseline: 'zero' | 'mean';
+      readonly side?: number;
+    };
+    result: Ablation;
+  };
   probe: { params: { readonly row: number; readonly column: number }; result: PixelProbe };
   /** The picture under other settings; see the worker's `preview`. */
   preview: {

@@ -264,6 +264,8 @@ export class TraceSession implements vscode.Disposable {
           trace,
           ...(params as ViewCalls['neuronsPerPixel']['params']),
         });
+      case 'without':
+        return client.call('without', { trace, ...(params as ViewCalls['without']['params']) });
       case 'preview': {
         const preview = await client.call('preview', {
           file: this.uri.fsPath,

@@ -1,8 +1,13 @@
 /** Shell of the worker thread: messages in, messages out. The work is in `service.ts`. */
+import os from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { CancelledError, UserError, type CancelToken } from '../errors';
 import type { CallMessage, SerialisedError, WorkerMessage } from './protocol';
 import { Service } from './service';
+
+// The editor comes first: its server and extension host share the cores with us. On Linux a priority
+// belongs to the thread (and those it starts); elsewhere it would be the whole extension host's.
+if (process.platform === 'linux') os.setPriority(5);
 
 const port = parentPort;
 if (!port) throw new Error('worker.js runs in a worker thread only.');

@@ -77,6 +77,16 @@ test('right-click a checkpoint, see canvas, rankings and clusters, and find them
     return neuron;
   });
 
+  await test.step('the picture without that neuron, and what it costs', async () => {
+    const before = await canvas.getByTestId('picture').evaluate(pixelsOf);
+    await canvas.getByTestId('mode-without').click();
+    const cost = canvas.getByTestId('ablation');
+    await expect(cost).toContainText(/\d\d\.\d dB, −\d/);
+    await workbench.shot('2-without');
+    expect((await canvas.getByTestId('picture').evaluate(pixelsOf)).data).not.toEqual(before.data);
+    await canvas.getByTestId('mode-map').click();
+  });
+
   await test.step('maps are drawn in the contact sheet', async () => {
     const shot = decode(await canvas.getByTestId('sheet').screenshot());
     const shown = new Set<string>();

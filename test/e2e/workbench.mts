@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { test as base, expect, type Frame, type Locator, type Page } from '@playwright/test';
+import {
+  test as base,
+  expect,
+  type BrowserContext,
+  type Frame,
+  type Locator,
+  type Page,
+} from '@playwright/test';
 import { launchOptions } from '../../scripts/lib/browser.mjs';
 import { run } from '../../scripts/lib/processes.mjs';
 import { root } from '../../scripts/lib/project.mjs';
@@ -55,7 +62,7 @@ export class Workbench {
   }
 
   /** The frame that holds a panel, among the nested ones of the webviews; waits for it. */
-  async panel(name: PanelName): Promise<Frame> {
+  async panel(name: PanelName, timeout = 60_000): Promise<Frame> {
     let found: Frame | undefined;
     await expect
       .poll(
@@ -74,7 +81,7 @@ export class Workbench {
           }
           return false;
         },
-        { message: `the ${name} panel`, timeout: 60_000 },
+        { message: `the ${name} panel`, timeout },
       )
       .toBe(true);
     return found!;
@@ -82,6 +89,8 @@ export class Workbench {
 }
 
 interface WorkerFixtures {
+  /** A browser that has shown a webview before. */
+  readonly warm: BrowserContext;
   readonly server: Awaited<ReturnType<typeof startServer>>;
 }
 
@@ -110,7 +119,30 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     },
     { scope: 'worker', timeout: 300_000 },
   ],
-  workbench: async ({ server, playwright, files }, use) => {
+  // In a fresh browser the second and third webview may wait ten seconds and more for the service worker
+  // that the first one installs: open two once, before anything is tested.
+  warm: [
+    async ({ server, playwright }, use) => {
+      const folder = await mkdtemp(path.join(os.tmpdir(), 'neural-canvas-warm-'));
+      await cp(path.join(root, 'samples/pictures/checkpoints/siren.pth'), path.join(folder, 'siren.pth'));
+      const browser = await playwright.chromium.launch(launchOptions());
+      const context = await browser.newContext({ viewport: { width: 1600, height: 1100 } });
+      const page = await context.newPage();
+      const workbench = new Workbench(page, folder);
+      await expect(async () => {
+        await page.goto(workbenchUrl(server.origin, { folder }));
+        await page.locator('.explorer-folders-view').getByRole('treeitem').first().waitFor();
+        await workbench.trace('siren.pth');
+        for (const name of ['canvas', 'rankings', 'clusters'] as const) await workbench.panel(name, 45_000);
+      }).toPass({ timeout: 280_000 });
+      await page.close();
+      await use(context);
+      await browser.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+    { scope: 'worker', timeout: 300_000 },
+  ],
+  workbench: async ({ server, warm, files }, use) => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'neural-canvas-project-'));
     const project = path.join(folder, 'cat');
     await cp(path.join(root, 'samples/pictures'), project, { recursive: true });
@@ -121,12 +153,11 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
       JSON.stringify({ 'workbench.colorTheme': 'Default Dark Modern', 'editor.minimap.enabled': false }),
     );
     for (const [name, content] of Object.entries(files)) await writeFile(path.join(project, name), content);
-    const browser = await playwright.chromium.launch(launchOptions());
-    const page = await browser.newPage({ viewport: { width: 1600, height: 1100 } });
+    const page = await warm.newPage();
     await page.goto(workbenchUrl(server.origin, { folder: project }));
     await page.locator('.explorer-folders-view').getByRole('treeitem').first().waitFor({ timeout: 60_000 });
     await use(new Workbench(page, project));
-    await browser.close();
+    await page.close();
     await rm(folder, { recursive: true, force: true });
   },
 });

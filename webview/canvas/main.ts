@@ -3,14 +3,24 @@ import '@vscode-elements/elements/dist/vscode-icon/index.js';
 import { html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import type { LayerTrace } from '../../src/tracing/types';
-import type { FloatMap, Inspection, PixelProbe } from '../../src/worker/protocol';
-import { decibel, duration, integer, parameterName, percent, plural, significant } from '../shared/format';
+import type { Ablation, FloatMap, Inspection, PixelProbe } from '../../src/worker/protocol';
+import type { ViewCalls } from '../../src/panels/protocol';
+import {
+  decibel,
+  duration,
+  integer,
+  parameterName,
+  percent,
+  plural,
+  signed,
+  significant,
+} from '../shared/format';
 import { Latest } from '../shared/host';
 import { Intent } from '../shared/intent';
 import { clustersOf, neuronOrder, sheetSorts, type SheetSort } from '../shared/order';
 import { Session } from '../shared/session';
 import { Theme } from '../shared/theme';
-import { errorMap, largest, paintMagnitude, paintOverlay } from './paint';
+import { enlarged, errorMap, largest, paintMagnitude, paintOverlay } from './paint';
 import './changeForm';
 import type { Change } from './changeForm';
 import type { Bitmap, Pixel } from './picture';
@@ -26,11 +36,15 @@ const modes = {
   target: 'Target',
   error: 'Error',
   map: 'Selected neurons',
+  without: 'Without them',
   perPixel: 'Neurons per pixel',
 } as const;
 type Mode = keyof typeof modes;
 
 const sortNames: Readonly<Record<SheetSort, string>> = { share: 'share', index: 'index', cluster: 'cluster' };
+
+/** Longest side of the first picture without neurons, pixels. */
+const ABLATION_SIDE = 256;
 
 /** Part of the total that falls below the threshold of “neurons per pixel”. */
 const ALPHA = 0.1;
@@ -43,6 +57,7 @@ const defaults = {
   shared: false,
   size: 88,
   cover: 0.5,
+  baseline: 'zero' as string,
   /** Height of the picture, as a part of the panel's. */
   split: 0.5,
   zoom: 1,
@@ -55,6 +70,8 @@ type MapWanted =
   | { readonly what: 'neurons'; readonly layer: number; readonly neurons: readonly number[] }
   | { readonly what: 'perPixel'; readonly layer: number };
 
+type AblationWanted = ViewCalls['without']['params'];
+
 /** The neural canvas: the picture above, every neuron's map of a layer below. */
 @customElement('nc-canvas')
 export class CanvasView extends LitElement {
@@ -64,6 +81,8 @@ export class CanvasView extends LitElement {
   private readonly theme = new Theme(this);
   private readonly intent = new Intent(this.session.host.api, defaults);
   @state() private map: { readonly key: string; readonly map: FloatMap } | null = null;
+  @state() private ablation: Ablation | null = null;
+  private ablationKey = '';
   @state() private probe: PixelProbe | null = null;
   @state() private problem: string | null = null;
   @state() private changing = false;
@@ -81,6 +100,18 @@ export class CanvasView extends LitElement {
     (map, wanted) => {
       this.problem = null;
       this.map = { key: JSON.stringify(wanted), map };
+    },
+    (error) => (this.problem = error instanceof Error ? error.message : String(error)),
+  );
+  /** First a small picture, then the whole one. */
+  private readonly ablations = new Latest<AblationWanted, Ablation>(
+    (wanted) => this.session.host.call('without', wanted),
+    (ablation, wanted) => {
+      this.problem = null;
+      this.ablation = ablation;
+      const { side: _, ...whole } = wanted;
+      const { width = 0, height = 0 } = this.session.reconstruction ?? {};
+      if (wanted.side !== undefined && wanted.side < Math.max(width, height)) this.ablations.request(whole);
     },
     (error) => (this.problem = error instanceof Error ? error.message : String(error)),
   );
@@ -137,6 +168,7 @@ export class CanvasView extends LitElement {
       target: session.target !== null,
       error: session.target !== null,
       map: this.selected.length > 0,
+      without: this.selected.length > 0,
       perPixel: this.layer !== undefined,
     };
     return possible[wanted] ? wanted : 'reconstruction';
@@ -157,11 +189,12 @@ export class CanvasView extends LitElement {
       this.lastNeurons = chosen;
       // Neurons chosen in another panel: show their layer, and them over the picture.
       if (last && !first) {
-        this.intent.set({ mode: 'map' });
+        if (this.intent.value.mode !== 'without') this.intent.set({ mode: 'map' });
         if (last.layer !== this.layerIndex) session.select({ layer: last.layer });
       }
     }
     this.updateMap();
+    this.updateAblation();
     this.updateProbe();
   }
 
@@ -181,6 +214,20 @@ export class CanvasView extends LitElement {
     this.maps.forget();
     if (wanted) this.maps.request(wanted);
     else this.map = null;
+  }
+
+  private get baseline(): 'zero' | 'mean' {
+    return this.intent.value.baseline === 'mean' ? 'mean' : 'zero';
+  }
+
+  private updateAblation(): void {
+    const { mode, layerIndex: layer, selected: neurons, baseline } = this;
+    const key = mode === 'without' ? JSON.stringify([this.session.view?.id, layer, neurons, baseline]) : '';
+    if (key === this.ablationKey) return;
+    this.ablationKey = key;
+    this.ablations.forget();
+    if (key) this.ablations.request({ layer, neurons, baseline, side: ABLATION_SIDE });
+    else this.ablation = null;
   }
 
   private probedFor = '';
@@ -240,14 +287,21 @@ export class CanvasView extends LitElement {
       (name) => target !== null || (name !== 'target' && name !== 'error'),
     );
     const { selected } = this;
+    const needsNeurons = (which: Mode) => which === 'map' || which === 'without';
     const name = (which: Mode) =>
-      which !== 'map'
-        ? modes[which]
-        : selected.length === 1
-          ? `Neuron ${selected[0]} over picture`
-          : selected.length > 1
-            ? `Sum of ${selected.length} neurons`
-            : 'Neuron over picture';
+      which === 'without'
+        ? selected.length > 1
+          ? `Without ${selected.length} neurons`
+          : selected.length === 1
+            ? `Without neuron ${selected[0]}`
+            : 'Without neuron'
+        : which !== 'map'
+          ? modes[which]
+          : selected.length === 1
+            ? `Neuron ${selected[0]} over picture`
+            : selected.length > 1
+              ? `Sum of ${selected.length} neurons`
+              : 'Neuron over picture';
     return html`<header>
       <div class="modes" role="radiogroup" aria-label="What the picture shows">
         ${shown.map(
@@ -256,8 +310,8 @@ export class CanvasView extends LitElement {
               role="radio"
               data-testid="mode-${which}"
               aria-checked=${which === mode}
-              ?disabled=${(which === 'map' && selected.length === 0) || (which === 'perPixel' && !this.layer)}
-              title=${which === 'map' && selected.length === 0 ? 'Select a neuron below' : ''}
+              ?disabled=${(needsNeurons(which) && selected.length === 0) || (which === 'perPixel' && !this.layer)}
+              title=${needsNeurons(which) && selected.length === 0 ? 'Select a neuron below' : ''}
               @click=${() => this.set({ mode: which })}
             >
               ${name(which)}
@@ -358,7 +412,7 @@ export class CanvasView extends LitElement {
     const { reconstruction, target } = session;
     if (!reconstruction) return null;
     const { cover } = this.intent.value;
-    const key = [reconstruction, target, mode, map?.map, theme.signed, cover];
+    const key = [reconstruction, target, mode, map?.map, this.ablation, theme.signed, cover];
     if (key.every((part, i) => part === this.bitmapKey[i])) return this.bitmap;
     this.bitmapKey = key;
     this.bitmap = this.paint(reconstruction, mode, cover);
@@ -369,6 +423,7 @@ export class CanvasView extends LitElement {
     const { theme, map } = this;
     const { target } = this.session;
     if (mode === 'target' && target) return target;
+    if (mode === 'without' && this.ablation) return enlarged(this.ablation.picture, reconstruction);
     if (mode === 'error' && target) {
       const error = errorMap(reconstruction, target);
       return { ...error, rgba: paintMagnitude(error, largest(error), theme.magnitude) };
@@ -445,6 +500,7 @@ export class CanvasView extends LitElement {
     const { mode, map, theme } = this;
     const signed = mode === 'map';
     if (mode === 'reconstruction' || mode === 'target') return nothing;
+    if (mode === 'without') return this.cost();
     let ends: [string, string];
     if (mode === 'error') {
       const { reconstruction, target } = this.session;
@@ -461,6 +517,28 @@ export class CanvasView extends LitElement {
     return html`<div class="overlay legend number">
       <span>${ends[0]}</span><i style="background: ${gradient(signed ? theme.signed : theme.magnitude)}"></i
       ><span>${ends[1]}</span>
+    </div>`;
+  }
+
+  /** What taking the neurons away costs. */
+  private cost() {
+    const { ablation, baseline } = this;
+    const change = (event: Event) => this.set({ baseline: (event.target as HTMLSelectElement).value });
+    const loss =
+      ablation?.psnr !== undefined && ablation.psnrBefore !== undefined
+        ? `${decibel(ablation.psnr)}, ${signed(ablation.psnr - ablation.psnrBefore, 2)} dB`
+        : ablation
+          ? `${decibel(ablation.likeness)} to the whole picture`
+          : 'Drawing …';
+    return html`<div class="overlay legend number" data-testid="ablation" role="status">
+      <span>${loss}</span>
+      <label
+        >set to
+        <select data-testid="baseline" @change=${change}>
+          <option value="zero" ?selected=${baseline === 'zero'}>zero</option>
+          <option value="mean" ?selected=${baseline === 'mean'}>their mean</option>
+        </select></label
+      >
     </div>`;
   }
 

@@ -76,3 +76,16 @@ export function paintOverlay(
   }
   return out;
 }
+
+/** A picture of every n-th row and column at the size of the whole, so that pixels keep their places. */
+export function enlarged(small: Picture, { width, height }: Picture): Picture {
+  if (small.width === width && small.height === height) return small;
+  const step = Math.ceil(Math.max(width / small.width, height / small.height));
+  const from = new Uint32Array(small.rgba.slice().buffer);
+  const to = new Uint32Array(width * height);
+  for (let row = 0, at = 0; row < height; row++) {
+    const start = Math.floor(row / step) * small.width;
+    for (let column = 0; column < width; column++) to[at++] = from[start + Math.floor(column / step)];
+  }
+  return { width, height, rgba: new Uint8ClampedArray(to.buffer) };
+}
