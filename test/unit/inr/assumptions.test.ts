@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../src/errors';
-import { Settings } from '../../../src/inr/assumptions';
+import { Settings, UnknownSettingError } from '../../../src/inr/assumptions';
 import { Configuration } from '../../../src/inr/configuration';
 import {
   activation,
@@ -116,7 +116,7 @@ describe('corrections', () => {
     settings.get(omega0, guess(30));
     settings.get(range, guess('0..1'));
     expect(() => settings.finish('SIREN')).toThrow(
-      new UsageError('SIREN has no setting “colour”; it takes omega0, range.'),
+      new UnknownSettingError('colour', 'SIREN has no setting “colour”; it takes omega0, range.'),
     );
   });
 
