@@ -11,10 +11,12 @@ import {
   type ActivationTile,
   type ContributionFormula,
 } from './contributions';
+import { chosenLayers } from './chosenLayers';
 import { Ablation, type Ablated, type Baseline } from './ablation';
 import type { PictureValues } from './regions';
 import { countAbove, distributedness, LayerAccumulator, type Thresholds } from './statistics';
 import type { Completeness, LayerTrace } from './types';
+import { traceFrame } from './video/trace';
 
 /** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
 const ALPHAS = [0.1, 0.5] as const;
@@ -27,6 +29,8 @@ export interface TraceOptions {
   readonly cancel?: CancelToken;
   /** The network's output `[H, W, C]`, unclamped, before any map. */
   readonly onReconstruction?: (values: Float32Array) => void;
+  /** Frame of a video; a fraction lies between two. 0 when undefined. */
+  readonly frame?: number;
   readonly onLayer?: (index: number, layer: LayerTrace) => void;
   /** What is being done, and the part of the whole that is done. */
   readonly onProgress?: (detail: string, fraction: number) => void;
@@ -50,11 +54,64 @@ interface KeptTile {
 const TURN = 40;
 
 /**
- * Traces every layer of a coordinate network over its picture.
- * @throws CancelledError @throws UsageError when a layer is not the network's or it paints frames
+ * A traced network: statistics of every neuron, and full-precision maps on demand. What reads it need not
+ * know whether a neuron is a unit of a linear layer or a kernel of a convolution.
+ */
+export interface Trace {
+  readonly inr: Inr;
+  /** Frame that was traced; 0 of a picture. */
+  readonly frame: number;
+  readonly layers: readonly LayerTrace[];
+  /** `[H, W, C]`, unclamped. */
+  readonly reconstruction: Float32Array;
+  /** Residual of the contributions that must add up; NaN when their layer was not traced. */
+  readonly completeness: Completeness;
+
+  /** One neuron's contributions, `[H, W]`, signed; of one channel when `channel` is given. */
+  map(neuron: NeuronRef, channel?: number): Promise<FloatMap>;
+  /** Σ of several neurons' maps. */
+  sum(layer: number, neurons: readonly number[]): Promise<FloatMap>;
+  /**
+   * The picture without some neurons of a layer: only the layers behind it run again.
+   * @param step 1 draws every pixel, n every n-th row and column
+   * @throws CancelledError
+   */
+  without(
+    layer: number,
+    neurons: readonly number[],
+    baseline: Baseline,
+    step: number,
+    cancel: CancelToken,
+  ): Promise<Ablated>;
+  /**
+   * Hands over all contributions of a layer: of a neuron, those of `values.length` consecutive pixels
+   * (row-major) from `start` on. The array is reused and may be changed. @throws CancelledError
+   */
+  eachRun(
+    layer: number,
+    cancel: CancelToken,
+    visit: (neuron: number, start: number, values: Float32Array) => void,
+  ): Promise<void>;
+  /** The picture as shown, clamped to [0, 1], `[H, W, C]`. */
+  picture01(): PictureValues;
+  /** Part of the layer's neurons whose |C| is above the threshold, at each pixel. */
+  neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap>;
+  /** The network's output at one pixel, and the strongest neurons of every traced layer there. */
+  probe(row: number, column: number, top: number): Promise<PixelProbe>;
+  /** Every map of a layer in order, `[H, W]` each; the array is reused. */
+  maps(layer: number): AsyncIterable<Float32Array>;
+  /** Every neuron's maps of the last layer for each channel in turn, `[H, W]` each. */
+  channelMaps(layer: number): AsyncIterable<Float32Array>;
+  dispose(): void;
+}
+
+/**
+ * Traces every layer of a network over its picture, or over one frame.
+ * @throws CancelledError @throws UsageError when a layer is not the network's, or its signal no picture
  */
 export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions): Promise<Trace> {
   const { memoryBudget, cancel = neverCancelled, onReconstruction, onLayer, onProgress } = options;
+  if (inr.domain.kind === 'frames') return traceFrame(inr, engine, options);
   if (inr.domain.kind !== 'pixels' || inr.domain.dims !== 2) {
     throw new UsageError(
       `${inr.title} is recognised, but tracing is for networks from (row, column) to a picture; use inspect.`,
@@ -65,7 +122,7 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
   const bytes = wanted.reduce((sum, l) => sum + l.inputs * pixels * (l.inputImaginary ? 8 : 4), 0);
   const keep = bytes <= memoryBudget;
 
-  const trace = new Trace(inr, engine);
+  const trace = new PictureTrace(inr, engine);
   const kept = await trace.reconstruct(new Set(keep ? valuesOf(wanted) : []), cancel, (fraction) =>
     onProgress?.('Drawing the picture', fraction * (keep ? 0.5 : 0.3)),
   );
@@ -83,23 +140,6 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
   return trace;
 }
 
-function chosenLayers(inr: Inr, names: readonly string[] | undefined): readonly TracedLayer[] {
-  if (!names) return inr.layers;
-  const known = new Map(inr.layers.map((layer) => [layer.name, layer]));
-  const chosen = new Set(
-    names.map((name) => {
-      const layer = known.get(name);
-      if (!layer) {
-        throw new UsageError(
-          `There is no layer ${JSON.stringify(name)} to trace; use ${[...known.keys()].join(', ')}.`,
-        );
-      }
-      return layer;
-    }),
-  );
-  return inr.layers.filter((layer) => chosen.has(layer));
-}
-
 const valuesOf = (layers: readonly TracedLayer[]) =>
   layers.flatMap(({ input, inputImaginary }) => (inputImaginary ? [input, inputImaginary] : [input]));
 
@@ -107,8 +147,9 @@ function addScaled(sum: Float64Array, x: Float32Array, scale: number, shift: num
   for (let k = 0; k < x.length; k++) sum[k] += scale * x[k] + shift;
 }
 
-/** A traced network: statistics of every neuron, and full-precision maps on demand. */
-export class Trace {
+/** The trace of a coordinate network: activations of linear layers, pixel by pixel. */
+export class PictureTrace implements Trace {
+  readonly frame = 0;
   readonly layers: LayerTrace[] = [];
   /** `[H, W, C]`, unclamped. */
   reconstruction: Float32Array = new Float32Array(0);
@@ -306,7 +347,6 @@ export class Trace {
     }
   }
 
-  /** One neuron's contributions, `[H, W]`, signed; of one channel when `channel` is given. */
   async map({ layer, neuron }: NeuronRef, channel?: number): Promise<FloatMap> {
     const traced = this.at(layer);
     this.checkNeuron(traced, neuron);
@@ -318,7 +358,6 @@ export class Trace {
     return this.picture(out);
   }
 
-  /** Σ of several neurons' maps. */
   async sum(layer: number, neurons: readonly number[]): Promise<FloatMap> {
     const traced = this.at(layer);
     for (const neuron of neurons) this.checkNeuron(traced, neuron);
@@ -333,11 +372,6 @@ export class Trace {
     return this.picture(out);
   }
 
-  /**
-   * The picture without some neurons of a layer: only the layers behind it run again.
-   * @param step 1 draws every pixel, n every n-th row and column
-   * @throws CancelledError
-   */
   async without(
     layer: number,
     neurons: readonly number[],
@@ -360,10 +394,6 @@ export class Trace {
     );
   }
 
-  /**
-   * Hands over all contributions of a layer: of a neuron, those of `values.length` consecutive pixels
-   * (row-major) from `start` on. The array is reused and may be changed. @throws CancelledError
-   */
   async eachRun(
     layer: number,
     cancel: CancelToken,
@@ -379,7 +409,6 @@ export class Trace {
     });
   }
 
-  /** The picture as shown, clamped to [0, 1], `[H, W, C]`. */
   picture01(): PictureValues {
     const { signal, outputRange } = this.inr;
     const [low, high] = outputRange;
@@ -387,7 +416,6 @@ export class Trace {
     return { height: signal.height, width: signal.width, channels: signal.channels, data };
   }
 
-  /** Part of the layer's neurons whose |C| is above the threshold, at each pixel. */
   async neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap> {
     const traced = this.at(layer);
     const limit = this.thresholds[layer].at(alpha);
@@ -399,7 +427,6 @@ export class Trace {
     return this.picture(out);
   }
 
-  /** The network's output at one pixel, and the strongest neurons of every traced layer there. */
   async probe(row: number, column: number, top: number): Promise<PixelProbe> {
     const { height, width, channels } = this.inr.signal;
     if (!(row >= 0 && row < height && column >= 0 && column < width)) {
@@ -428,7 +455,6 @@ export class Trace {
     };
   }
 
-  /** Every map of a layer in order, `[H, W]` each; the array is reused. */
   async *maps(layer: number): AsyncGenerator<Float32Array> {
     const traced = this.at(layer);
     for (let neuron = 0; neuron < traced.layer.inputs; neuron++) {
@@ -436,7 +462,6 @@ export class Trace {
     }
   }
 
-  /** Every neuron's maps for each channel in turn, `[H, W]` each. */
   async *channelMaps(layer: number): AsyncGenerator<Float32Array> {
     const { inputs, outputs } = this.at(layer).layer;
     for (let neuron = 0; neuron < inputs; neuron++) {

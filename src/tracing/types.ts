@@ -52,12 +52,25 @@ export interface PreviewAtlas {
   readonly limit: Float32Array;
 }
 
+export interface ConvolutionShape {
+  readonly inputs: number;
+  /** Output channels of the convolution; PixelShuffle makes `outputs / shuffle²` of them. */
+  readonly outputs: number;
+  /** Side of a kernel. */
+  readonly kernel: number;
+  /** Factor of the PixelShuffle behind it; 1 without one. */
+  readonly shuffle: number;
+}
+
 export interface LayerTrace {
   /** Dotted module name as in the checkpoint. */
   readonly name: string;
   readonly kind: 'linear' | 'convolution';
+  /** Units, or kernels: of a convolution kernel (input i, output o) is neuron i · outputs + o. */
   readonly neurons: number;
   readonly outputs: number;
+  /** Of a convolution only. */
+  readonly convolution?: ConvolutionShape;
   /** Activation that follows the layer. */
   readonly activation: Activation;
   readonly last: boolean;
