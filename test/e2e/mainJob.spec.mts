@@ -37,7 +37,7 @@ test('right-click a checkpoint, see canvas, rankings and clusters, and find them
     expect(far).toBe(0);
 
     // What is on the screen: the middle of every fifth enlarged pixel has that pixel's colour.
-    await canvas.getByTestId('mode-reconstruction').click();
+    await workbench.mode(canvas, 'reconstruction');
     await expect
       .poll(async () => {
         const screen = await canvas.getByTestId('picture').evaluate(pixelsOf);
@@ -68,7 +68,7 @@ test('right-click a checkpoint, see canvas, rankings and clusters, and find them
     await row.click();
     await expect(row).toHaveAttribute('aria-selected', 'true');
     const neuron = await row.getAttribute('data-neuron');
-    await expect(canvas.getByTestId('mode-map')).toHaveText(`Neuron ${neuron} over picture`);
+    await expect(canvas.getByTestId('mode-map')).toHaveAccessibleName(`Neuron ${neuron} over picture`);
     await expect(canvas.getByRole('option', { name: new RegExp(`^Neuron ${neuron},`) })).toHaveAttribute(
       'aria-selected',
       'true',
@@ -79,12 +79,12 @@ test('right-click a checkpoint, see canvas, rankings and clusters, and find them
 
   await test.step('the picture without that neuron, and what it costs', async () => {
     const before = await canvas.getByTestId('picture').evaluate(pixelsOf);
-    await canvas.getByTestId('mode-without').click();
+    await workbench.mode(canvas, 'without');
     const cost = canvas.getByTestId('ablation');
     await expect(cost).toContainText(/\d\d\.\d dB, −\d/);
     await workbench.shot('2-without');
     expect((await canvas.getByTestId('picture').evaluate(pixelsOf)).data).not.toEqual(before.data);
-    await canvas.getByTestId('mode-map').click();
+    await workbench.mode(canvas, 'map');
   });
 
   await test.step('maps are drawn in the contact sheet', async () => {
@@ -115,7 +115,7 @@ test('right-click a checkpoint, see canvas, rankings and clusters, and find them
     await page.locator('.explorer-folders-view').getByRole('treeitem').first().waitFor({ timeout: 60_000 });
     const again = await workbench.panel('canvas');
     await expect(again.getByTestId('facts')).toContainText('40.1 dB', { timeout: 60_000 });
-    await expect(again.getByTestId('mode-map')).toHaveText(`Neuron ${chosen} over picture`);
+    await expect(again.getByTestId('mode-map')).toHaveAccessibleName(`Neuron ${chosen} over picture`);
     await expect(again.getByTestId('probe-pixel')).toHaveText(/Pixel 9[56], 12[78]/);
     const ranked = await workbench.panel('rankings');
     await expect(ranked.locator(`[data-testid=rankings-row][data-neuron="${chosen}"]`)).toHaveAttribute(

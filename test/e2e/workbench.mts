@@ -61,6 +61,14 @@ export class Workbench {
     await this.page.locator('.quick-input-list').getByText(name).first().click();
   }
 
+  /** Chooses what the picture shows; in a narrow canvas it may be in the menu. */
+  async mode(canvas: Frame, id: string): Promise<void> {
+    const button = canvas.getByTestId(`mode-${id}`);
+    await canvas.getByTestId('mode-reconstruction').or(canvas.getByTestId('more')).first().waitFor();
+    if (!(await button.isVisible())) await canvas.locator('.modes').getByTestId('more').click();
+    await button.click();
+  }
+
   /** The frame that holds a panel, among the nested ones of the webviews; waits for it. */
   async panel(name: PanelName, timeout = 60_000): Promise<Frame> {
     let found: Frame | undefined;

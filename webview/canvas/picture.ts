@@ -1,7 +1,7 @@
 import { css, html, LitElement, type PropertyValues } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { base } from '../shared/styles';
-import { fit, panBy, pixelAt, transformOf, zoomAt, type View } from './viewTransform';
+import { fit, panBy, pixelAt, transformOf, zoomAt, type Transform, type View } from './viewTransform';
 
 /** What is to be drawn, at its natural size. */
 export interface Bitmap {
@@ -23,6 +23,7 @@ const STEP = 1.25;
  * @fires hover-pixel detail: Pixel or null, as the pointer moves
  * @fires pick-pixel detail: Pixel or null, when clicked or moved by keyboard
  * @fires view-change detail: View
+ * @fires transform-change detail: Transform, CSS pixels, whenever the picture lies elsewhere
  */
 @customElement('nc-picture')
 export class PictureView extends LitElement {
@@ -78,7 +79,6 @@ export class PictureView extends LitElement {
         @pointerup=${this.pointerUp}
         @pointerleave=${() => this.emit('hover-pixel', null)}
         @dblclick=${() => this.change(fit)}
-        @wheel=${this.wheel}
         @keydown=${this.key}
       ></canvas
       ><canvas class="source" hidden data-testid="reconstruction"></canvas><slot></slot>`;
@@ -86,12 +86,15 @@ export class PictureView extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    // On the host: what lies over the picture is zoomed through.
+    this.addEventListener('wheel', this.wheel, { passive: false });
     this.resized.observe(this);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.resized.disconnect();
+    this.removeEventListener('wheel', this.wheel);
     cancelAnimationFrame(this.frame);
   }
 
@@ -126,6 +129,7 @@ export class PictureView extends LitElement {
     const context = screen.getContext('2d')!;
     context.clearRect(0, 0, w, h);
     if (!bitmap || w === 0 || h === 0) return;
+    this.tellTransform(transformOf(this.view, bitmap, { width, height }));
     const { scale, x, y } = transformOf(this.view, bitmap, { width: w, height: h });
     // Enlarged pixels are what one comes to see; reduced ones must not flicker.
     context.imageSmoothingEnabled = scale < 1;
@@ -133,6 +137,15 @@ export class PictureView extends LitElement {
     const from = this.overlay ?? this.source;
     context.drawImage(from, x, y, bitmap.width * scale, bitmap.height * scale);
     if (this.pixel) drawMark(context, this.pixel, { scale, x, y }, ratio);
+  }
+
+  private told: Transform | null = null;
+
+  private tellTransform(transform: Transform): void {
+    const { told } = this;
+    if (told?.scale === transform.scale && told.x === transform.x && told.y === transform.y) return;
+    this.told = transform;
+    this.emit('transform-change', transform);
   }
 
   private change(view: View): void {
@@ -174,12 +187,14 @@ export class PictureView extends LitElement {
     if (drag && !drag.moved) this.emit('pick-pixel', this.at(event));
   }
 
-  private wheel(event: WheelEvent): void {
+  private readonly wheel = (event: WheelEvent): void => {
     if (!this.bitmap) return;
     event.preventDefault();
+    const box = this.screen.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const notches = -event.deltaY / (event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 100 : 3);
-    this.change(zoomAt(this.view, this.bitmap, this.size, event.offsetX, event.offsetY, STEP ** notches));
-  }
+    this.change(zoomAt(this.view, this.bitmap, this.size, x, y, STEP ** notches));
+  };
 
   private key(event: KeyboardEvent): void {
     const { bitmap, size } = this;

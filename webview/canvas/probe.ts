@@ -16,7 +16,6 @@ export class ProbeView extends LitElement {
       :host {
         display: block;
         min-width: 0;
-        overflow: auto;
       }
       .value {
         display: flex;

@@ -13,37 +13,22 @@ export const styles = [
       overflow: hidden;
     }
     header {
-      display: flex;
-      flex-wrap: wrap;
+      display: grid;
+      grid-template-columns: minmax(0, 1fr) auto;
       align-items: center;
-      gap: 4px 16px;
-      padding: 8px 12px;
+      gap: 2px 8px;
+      padding: 6px 12px 4px;
     }
-    .modes {
-      display: flex;
-      flex-wrap: wrap;
-      gap: 2px;
-    }
-    .modes button {
-      padding: 3px 8px;
-      color: var(--muted);
-    }
-    .modes button:hover:enabled {
-      color: var(--vscode-foreground);
-      background: var(--vscode-toolbar-hoverBackground);
-    }
-    .modes button[aria-checked='true'] {
-      color: var(--vscode-foreground);
-      background: var(--vscode-toolbar-activeBackground, var(--vscode-list-inactiveSelectionBackground));
-      outline: 1px solid var(--vscode-contrastActiveBorder, transparent);
-      outline-offset: -1px;
-    }
-    .modes button:focus-visible {
-      outline: 1px solid var(--vscode-focusBorder);
+    .actions {
+      /* No more than its buttons, no less than the menu: the modes take what is left. */
+      width: min(calc(24px * var(--count)), 30cqw);
     }
     .facts {
-      flex: 1 1 160px;
-      text-align: right;
+      padding: 0 8px;
+      font-size: 12px;
+    }
+    header .status {
+      justify-content: flex-end;
     }
     .row {
       display: flex;
@@ -118,11 +103,17 @@ export const styles = [
       padding: 8px 12px 0;
       min-height: 0;
     }
-    @container (max-width: 780px) {
-      header .facts {
-        flex-basis: 100%;
-        text-align: left;
-        padding-left: 8px;
+    .side {
+      min-width: 0;
+      min-height: 0;
+      overflow: auto;
+    }
+    @container (min-width: 1100px) {
+      header {
+        grid-template-columns: minmax(0, 1fr) auto auto auto;
+      }
+      header .actions {
+        order: 1;
       }
     }
     @container (max-width: 560px) {
@@ -130,9 +121,25 @@ export const styles = [
         grid-template-columns: minmax(0, 1fr);
         grid-template-rows: minmax(80px, 1fr) minmax(0, auto);
       }
-      nc-probe {
+      .side {
         max-height: 130px;
       }
+    }
+    .over {
+      position: absolute;
+      inset: 0;
+      pointer-events: none;
+    }
+    .tools {
+      position: absolute;
+      left: 8px;
+      top: 8px;
+      display: flex;
+      flex-direction: column;
+      gap: 2px;
+    }
+    .tools:not(:has(button)) {
+      display: none;
     }
     .divider {
       height: 9px;

@@ -11,20 +11,24 @@ export class Intent<T extends object> {
     private readonly api: Pick<VsCodeApi, 'getState' | 'setState'>,
     defaults: T,
   ) {
-    this.value = { ...defaults };
-    const kept = api.getState();
-    if (typeof kept !== 'object' || kept === null) return;
-    for (const key of Object.keys(defaults) as (keyof T)[]) {
-      const value = (kept as Partial<T>)[key];
-      // An older version of the view may have kept something of another type.
-      if (value !== undefined && sameKind(value, defaults[key])) this.value[key] = value;
-    }
+    this.value = merged(defaults, api.getState());
   }
 
   set(change: Partial<T>): void {
     Object.assign(this.value, change);
     this.api.setState(this.value);
   }
+}
+
+/** Defaults, changed by what was kept; an older version may have kept something of another type. */
+export function merged<T extends object>(defaults: T, kept: unknown): T {
+  const value = { ...defaults };
+  if (typeof kept !== 'object' || kept === null) return value;
+  for (const key of Object.keys(defaults) as (keyof T)[]) {
+    const own = (kept as Partial<T>)[key];
+    if (own !== undefined && sameKind(own, defaults[key])) value[key] = own;
+  }
+  return value;
 }
 
 function sameKind(a: unknown, b: unknown): boolean {
