@@ -79,16 +79,12 @@ export class Commands implements ViewActions {
     });
   }
 
-  async pickTarget(session: TraceSession): Promise<string | null> {
-    const picked = await vscode.window.showOpenDialog({
-      title: `Picture that ${session.view.name} was trained on`,
-      openLabel: 'Compare',
-      defaultUri: vscode.Uri.joinPath(session.uri, '..'),
-      filters: { 'PNG pictures': ['png'] },
-    });
-    const file = picked?.[0];
-    if (!file) return null;
-    return path.relative(path.dirname(session.uri.fsPath), file.fsPath).split(path.sep).join('/');
+  pickTarget(session: TraceSession): Promise<string | null> {
+    return pickPicture(session, `Picture that ${session.view.name} was trained on`, 'Compare');
+  }
+
+  pickMask(session: TraceSession): Promise<string | null> {
+    return pickPicture(session, 'Object mask: a PNG whose values are labels', 'Mark Objects');
   }
 
   async copyCommandLine(session = this.sessions.active): Promise<void> {
@@ -162,6 +158,19 @@ function fileOf(target: unknown): vscode.Uri | undefined {
     return target.uri;
   }
   return undefined;
+}
+
+/** @returns path of the chosen picture relative to the session's checkpoint, `/` between folders */
+async function pickPicture(session: TraceSession, title: string, openLabel: string): Promise<string | null> {
+  const picked = await vscode.window.showOpenDialog({
+    title,
+    openLabel,
+    defaultUri: vscode.Uri.joinPath(session.uri, '..'),
+    filters: { 'PNG pictures': ['png'] },
+  });
+  const file = picked?.[0];
+  if (!file) return null;
+  return path.relative(path.dirname(session.uri.fsPath), file.fsPath).split(path.sep).join('/');
 }
 
 async function pickCheckpoint(): Promise<vscode.Uri | undefined> {

@@ -2,7 +2,10 @@
  * Messages between the extension host and its three webviews. The host's session is the one truth:
  * views show it and ask it to change; they never tell each other anything.
  */
+import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
 import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
+import type { Labels } from '../worker/labels';
+import type { Segmentation } from '../worker/regions';
 import type {
   Ablation,
   FloatMap,
@@ -22,6 +25,16 @@ export interface Selection {
   readonly neurons: readonly NeuronRef[];
   /** Probed pixel. */
   readonly pixel: { readonly row: number; readonly column: number } | null;
+  /** Marked part of the picture. */
+  readonly region: Region | null;
+}
+
+/** What is known about the selection's region. */
+export interface RegionView {
+  readonly mask: Mask;
+  /** By traced-layer index; layers still to be measured are missing. */
+  readonly layers: readonly (RegionStatistics | undefined)[];
+  readonly working: boolean;
 }
 
 export type SessionStatus =
@@ -52,6 +65,8 @@ export type HostMessage =
   | { readonly type: 'picture'; readonly which: 'reconstruction' | 'target'; readonly picture: Picture }
   | { readonly type: 'layer'; readonly index: number; readonly layer: LayerTrace }
   | { readonly type: 'selection'; readonly selection: Selection }
+  /** Null when no region is marked, or `error` says why there is nothing. */
+  | { readonly type: 'region'; readonly region: RegionView | null; readonly error: string | null }
   | {
       readonly type: 'clustering';
       readonly clustering: Clustering | null;
@@ -81,6 +96,7 @@ export interface ViewCalls {
     result: Ablation;
   };
   probe: { params: { readonly row: number; readonly column: number }; result: PixelProbe };
+  segments: { params: { readonly by: Segmentation }; result: Labels };
   /** The picture under other settings; see the worker's `preview`. */
   preview: {
     params: {
@@ -91,12 +107,14 @@ export interface ViewCalls {
   };
   /** Asks for a picture to compare with; its path relative to the checkpoint, or null. */
   pickTarget: { params: null; result: string | null };
+  /** The same for an object mask. */
+  pickMask: { params: null; result: string | null };
   /** Table as CSV, PNG bytes, …: the host asks where to save. Resolves to the chosen name or null. */
   save: { params: { readonly suggestedName: string; readonly bytes: Uint8Array }; result: string | null };
 }
 export type ViewCallName = keyof ViewCalls;
 /** Calls that the extension answers, not the session. */
-export type HostCallName = 'save' | 'pickTarget';
+export type HostCallName = 'save' | 'pickTarget' | 'pickMask';
 
 /** Settings the person gives, by their `--set` names. */
 export type CorrectionValues = Readonly<Record<string, string>>;

@@ -4,6 +4,7 @@ import { CancelledError } from '../errors';
 import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
 import type { WorkerClient } from '../worker/client';
 import type { Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
+import { RegionWork } from './regionWork';
 import type {
   HostCallName,
   HostMessage,
@@ -31,7 +32,7 @@ export interface SessionHost {
   remembered(file: vscode.Uri): Selection | undefined;
 }
 
-const nothing: Selection = { layer: -1, neurons: [], pixel: null };
+const nothing: Selection = { layer: -1, neurons: [], pixel: null, region: null };
 
 /**
  * One checkpoint being looked at. It is the truth that the panels show: they get `HostMessage`s from
@@ -56,6 +57,7 @@ export class TraceSession implements vscode.Disposable {
   private grouping: { readonly clusters?: number; readonly features: RegionFeature } = { features: 'edge' };
   private work: AbortController | null = null;
   private chosen: Selection;
+  private readonly region: RegionWork;
 
   private readonly emitter = new vscode.EventEmitter<HostMessage>();
   readonly onMessage = this.emitter.event;
@@ -64,7 +66,8 @@ export class TraceSession implements vscode.Disposable {
     readonly uri: vscode.Uri,
     private readonly host: SessionHost,
   ) {
-    this.chosen = host.remembered(uri) ?? nothing;
+    this.chosen = { ...nothing, ...host.remembered(uri) };
+    this.region = new RegionWork(host.client, (message) => this.emitter.fire(message));
   }
 
   get view(): SessionView {
@@ -92,6 +95,7 @@ export class TraceSession implements vscode.Disposable {
     for (const [index, layer] of this.layers.entries()) if (layer) yield { type: 'layer', index, layer };
     yield { type: 'selection', selection: this.chosen };
     yield this.clusteringMessage();
+    yield this.region.message;
   }
 
   private clusteringMessage(): HostMessage {
@@ -123,6 +127,7 @@ export class TraceSession implements vscode.Disposable {
     this.inspection = this.result = this.reconstruction = this.target = this.clustering = this.psnr = null;
     this.layers = [];
     this.clusteringError = null;
+    this.region.reset();
     this.emitter.fire({ type: 'reset' });
     this.changed({ state: 'tracing', detail: 'Reading', fraction: 0 });
     try {
@@ -154,6 +159,7 @@ export class TraceSession implements vscode.Disposable {
       this.result = result;
       this.host.log.info(`${this.uri.fsPath}: ${JSON.stringify(result.timings)} by ${result.engine}`);
       this.changed({ state: 'ready' });
+      if (this.chosen.region) this.measureRegion();
       void this.cluster(this.grouping);
     } catch (error) {
       if (this.trace !== trace) return;
@@ -205,12 +211,20 @@ export class TraceSession implements vscode.Disposable {
   cancel(): void {
     this.work?.abort();
     this.clusteringWork?.abort();
+    this.region.cancel();
+  }
+
+  private measureRegion(): void {
+    // The worker knows the trace when it is complete; then it is asked.
+    if (this.status.state !== 'ready' && this.chosen.region) return;
+    void this.region.measure(this.trace, this.chosen.region, this.chosen.layer);
   }
 
   select(change: Partial<Selection>): void {
     this.chosen = { ...this.chosen, ...change };
     this.host.remember(this.uri, this.chosen);
     this.emitter.fire({ type: 'selection', selection: this.chosen });
+    if (change.region !== undefined) this.measureRegion();
   }
 
   async cluster(options: TraceSession['grouping']): Promise<void> {
@@ -266,6 +280,8 @@ export class TraceSession implements vscode.Disposable {
         });
       case 'without':
         return client.call('without', { trace, ...(params as ViewCalls['without']['params']) });
+      case 'segments':
+        return client.call('segments', { trace, ...(params as ViewCalls['segments']['params']) });
       case 'preview': {
         const preview = await client.call('preview', {
           file: this.uri.fsPath,

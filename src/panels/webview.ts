@@ -44,6 +44,7 @@ export interface ViewActions {
   save(suggestedName: string, bytes: Uint8Array): Promise<string | null>;
   /** @returns its path relative to the checkpoint, or null when the person thought better of it */
   pickTarget(session: TraceSession): Promise<string | null>;
+  pickMask(session: TraceSession): Promise<string | null>;
   retrace(session: TraceSession): void;
   apply(session: TraceSession, corrections: CorrectionValues, save: boolean): void;
   command(name: string, session: TraceSession | null): void;
@@ -135,6 +136,7 @@ export class ViewConnection implements vscode.Disposable {
     }
     if (!this.session) return Promise.reject(new Error('No checkpoint is open; trace one first.'));
     if (message.call === 'pickTarget') return this.actions.pickTarget(this.session);
+    if (message.call === 'pickMask') return this.actions.pickMask(this.session);
     return this.session.answer(message.call, message.params);
   }
 

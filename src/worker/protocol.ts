@@ -12,6 +12,9 @@ import type {
   RegionFeature,
 } from '../tracing/types';
 import type { Plain } from '../checkpoint/types';
+import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
+import type { Labels } from './labels';
+import type { Segmentation } from './regions';
 
 /** What to open and how; the same file with the same corrections is the same model. */
 export interface Source {
@@ -231,6 +234,20 @@ export interface Calls {
     };
     result: Ablation;
     event: never;
+  };
+  /** What the picture is divided into, for clicking on: the label of each pixel. */
+  segments: {
+    params: { readonly trace: string; readonly by: Segmentation };
+    result: Labels;
+    event: never;
+  };
+  /** The neurons of every layer in a region; `first` is the layer measured first. */
+  region: {
+    params: { readonly trace: string; readonly region: Region; readonly first: number };
+    result: { readonly area: number };
+    event:
+      | { readonly type: 'mask'; readonly mask: Mask }
+      | { readonly type: 'layer'; readonly layer: number; readonly statistics: RegionStatistics };
   };
   probe: {
     params: { readonly trace: string; readonly row: number; readonly column: number; readonly top: number };

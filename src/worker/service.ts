@@ -9,6 +9,7 @@ import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
 import { corrected, withCorrections, type CorrectedSource } from './corrections';
 import { assumeModel, inspectModel, isModel, openModel, sketch, type Model, type NamedTarget } from './model';
+import { TraceRegions } from './regions';
 import { findTarget, readTarget } from './target';
 import { writeNpy, writeNpz, type NpzArray } from './npz';
 import type { CallName, EventOf, Inspection, Params, Picture, Result, Source } from './protocol';
@@ -18,6 +19,7 @@ interface LiveTrace {
   readonly range: readonly [number, number];
   /** As shown, `[H, W, C]` in [0, 1]. */
   readonly target?: Float32Array;
+  readonly regions: TraceRegions;
   /** The last layout of its neurons. */
   embedding?: Embedding;
 }
@@ -122,6 +124,7 @@ export class Service {
       this.traces.set(id, {
         trace,
         range: inr.outputRange,
+        regions: new TraceRegions(trace, options.file),
         ...(comparable && { target: comparable.values }),
       });
       const ended = performance.now();
@@ -171,6 +174,9 @@ export class Service {
         ...(target && { psnr: psnr(now, drawn(target)), psnrBefore: psnr(before, drawn(target)) }),
       };
     },
+    segments: async ({ trace, by }, _, cancel) => this.live(trace).regions.segments(by, cancel),
+    region: async ({ trace, region, first }, emit, cancel) =>
+      this.live(trace).regions.measure(region, first, emit, cancel),
     probe: async ({ trace, row, column, top }) => this.live(trace).trace.probe(row, column, top),
 
     export: async ({ trace: id, maps, reconstruction }) => {

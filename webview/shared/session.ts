@@ -1,11 +1,11 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
-import type { HostMessage, Selection, SessionView } from '../../src/panels/protocol';
+import type { HostMessage, RegionView, Selection, SessionView } from '../../src/panels/protocol';
 import type { Clustering, LayerTrace } from '../../src/tracing/types';
 import type { Picture } from '../../src/worker/protocol';
 import { Host } from './host';
 import { shortNames } from './names';
 
-const nothing: Selection = { layer: -1, neurons: [], pixel: null };
+const nothing: Selection = { layer: -1, neurons: [], pixel: null, region: null };
 
 /** How long the host may take to repeat a selection made here before its own word counts again. */
 const ECHO_MILLISECONDS = 1000;
@@ -24,6 +24,9 @@ export class Session implements ReactiveController {
   clustering: Clustering | null = null;
   clusteringWork: string | null = null;
   clusteringError: string | null = null;
+  /** Neurons in the selection's region. */
+  region: RegionView | null = null;
+  regionError: string | null = null;
   /** Called when the palette asks to change what was assumed. */
   onChange: () => void = () => {};
   readonly host: Host;
@@ -69,12 +72,17 @@ export class Session implements ReactiveController {
         this.clusteringWork = message.working;
         this.clusteringError = message.error;
         break;
+      case 'region':
+        this.region = message.region;
+        this.regionError = message.error;
+        break;
       case 'change':
         this.onChange();
         break;
       case 'reset':
         this.reconstruction = this.target = this.clustering = null;
-        this.clusteringWork = this.clusteringError = null;
+        this.clusteringWork = this.clusteringError = this.regionError = null;
+        this.region = null;
         this.layers = [];
         this.sent = [];
         break;

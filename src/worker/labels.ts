@@ -1,0 +1,50 @@
+/** Object masks: a PNG whose values are labels, 0 the background. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { decode } from 'fast-png';
+import { UsageError } from '../errors';
+
+export interface Labels {
+  readonly width: number;
+  readonly height: number;
+  /** Row-major; 0 is background. */
+  readonly labels: Uint16Array;
+}
+
+const MOST_BYTES = 64 << 20;
+const MOST_LABELS = 65_535;
+
+/**
+ * Grey values or palette indices are the labels; in a colour picture each colour is one, black the background.
+ * @throws UsageError when it is not such a picture
+ */
+export function readLabels(file: string): Labels {
+  const name = path.basename(file);
+  let image: ReturnType<typeof decode>;
+  try {
+    if (fs.statSync(file).size > MOST_BYTES) throw new Error('too large');
+    image = decode(fs.readFileSync(file));
+  } catch {
+    throw new UsageError(`The mask ${name} is not a readable PNG picture; give a PNG whose values are labels.`);
+  }
+  const { width, height, channels, data } = image;
+  const labels = new Uint16Array(width * height);
+  if (image.palette || channels < 3) {
+    // With two channels the second is opacity.
+    for (let p = 0; p < labels.length; p++) labels[p] = data[p * channels];
+    return { width, height, labels };
+  }
+  const known = new Map([[0, 0]]);
+  for (let p = 0, at = 0; p < labels.length; p++, at += channels) {
+    const colour = (data[at] * 65_536 + data[at + 1]) * 65_536 + data[at + 2];
+    let label = known.get(colour);
+    if (label === undefined) known.set(colour, (label = known.size));
+    if (label > MOST_LABELS) {
+      throw new UsageError(
+        `The mask ${name} has more than ${MOST_LABELS} colours, so it is a photograph; give a PNG whose values are labels.`,
+      );
+    }
+    labels[p] = label;
+  }
+  return { width, height, labels };
+}
