@@ -25,7 +25,9 @@ export function readLabels(file: string): Labels {
     if (fs.statSync(file).size > MOST_BYTES) throw new Error('too large');
     image = decode(fs.readFileSync(file));
   } catch {
-    throw new UsageError(`The mask ${name} is not a readable PNG picture; give a PNG whose values are labels.`);
+    throw new UsageError(
+      `The mask ${name} is not a readable PNG picture; give a PNG whose values are labels.`,
+    );
   }
   const { width, height, channels, data } = image;
   const labels = new Uint16Array(width * height);
