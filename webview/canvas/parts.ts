@@ -8,6 +8,7 @@
 import type { nothing, TemplateResult } from 'lit';
 import { assumptions } from './assumptions';
 import type { Canvas } from './canvas';
+import { regionLayer, regionSide, regionTools } from './regions';
 
 export type Slot =
   /** Full-width rows below the toolbar. */
@@ -30,7 +31,12 @@ export interface Part {
   render(canvas: Canvas): TemplateResult | typeof nothing;
 }
 
-const parts: readonly Part[] = [{ slot: 'banner', render: assumptions }];
+const parts: readonly Part[] = [
+  { slot: 'banner', render: assumptions },
+  regionTools,
+  regionLayer,
+  regionSide,
+];
 
 export const inSlot = (canvas: Canvas, slot: Slot) =>
   parts.filter((part) => part.slot === slot).map((part) => part.render(canvas));

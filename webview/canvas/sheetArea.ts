@@ -8,7 +8,12 @@ import { ALPHA, type Canvas } from './canvas';
 import { inSlot } from './parts';
 import './sheet';
 
-const sortNames: Readonly<Record<SheetSort, string>> = { share: 'share', index: 'index', cluster: 'cluster' };
+const sortNames: Readonly<Record<SheetSort, string>> = {
+  share: 'share',
+  index: 'index',
+  cluster: 'cluster',
+  region: 'region',
+};
 
 const order = new Memo<Uint32Array>();
 
@@ -135,10 +140,11 @@ function sheet(canvas: Canvas) {
     </div>`;
   }
   const { sort, hideDead, signed, shared, size } = canvas.intent.value;
-  const shown = order.get([layer, sort, hideDead, session.clustering], () => {
+  const inRegion = session.region?.layers[canvas.layerIndex]?.share;
+  const shown = order.get([layer, sort, hideDead, session.clustering, inRegion], () => {
     const known = sheetSorts.find((name) => name === sort) ?? 'share';
     const clusters = clustersOf(session.clustering, canvas.layerIndex, layer.neurons);
-    return neuronOrder(layer, known, hideDead, clusters);
+    return neuronOrder(layer, known, hideDead, clusters, inRegion);
   });
   const limit = shared ? layer.previews.limit.reduce((a, b) => Math.max(a, b), 0) : null;
   return html`${note(canvas, layer)}

@@ -1,8 +1,10 @@
 import { css } from 'lit';
+import { controls } from '../shared/controls';
 import { base } from '../shared/styles';
 
 export const styles = [
   base,
+  controls,
   css`
     :host {
       display: flex;
@@ -140,6 +142,26 @@ export const styles = [
     }
     .tools:not(:has(button)) {
       display: none;
+    }
+    .tools button.icon {
+      color: var(--vscode-editorWidget-foreground, var(--vscode-foreground));
+      background: var(--vscode-editorWidget-background);
+      border: 1px solid var(--vscode-contrastBorder, transparent);
+    }
+    .tools button.icon[aria-pressed='true'] {
+      color: var(--vscode-button-foreground);
+      background: var(--vscode-button-background);
+    }
+    .region {
+      left: 38px;
+      top: 8px;
+      max-width: calc(100% - 110px);
+      padding: 0 2px 0 8px;
+      min-height: 22px;
+      pointer-events: auto;
+    }
+    .region:not(:has(button)) {
+      padding-right: 8px;
     }
     .divider {
       height: 9px;
