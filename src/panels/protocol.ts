@@ -3,6 +3,7 @@
  * views show it and ask it to change; they never tell each other anything.
  */
 import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
+import type { Sharp } from './sharpMaps';
 import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
 import type { Labels } from '../worker/labels';
 import type { Segmentation } from '../worker/regions';
@@ -84,6 +85,11 @@ export type HostMessage =
 export interface ViewCalls {
   map: { params: { readonly neuron: NeuronRef }; result: FloatMap };
   sum: { params: { readonly layer: number; readonly neurons: readonly number[] }; result: FloatMap };
+  /** Maps of some neurons of a layer in up to `side` pixels, for those drawn larger than their previews. */
+  sharpMaps: {
+    params: { readonly layer: number; readonly neurons: readonly number[]; readonly side: number };
+    result: Sharp;
+  };
   neuronsPerPixel: { params: { readonly layer: number; readonly alpha: number }; result: FloatMap };
   /** The picture without some neurons; `side` is its longest side, pixels, the whole when undefined. */
   without: {

@@ -3,8 +3,9 @@ import * as vscode from 'vscode';
 import { CancelledError } from '../errors';
 import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
 import type { WorkerClient } from '../worker/client';
-import type { Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
+import type { FloatMap, Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
 import { RegionWork } from './regionWork';
+import { MOST_MAPS, sharpMaps } from './sharpMaps';
 import type {
   HostCallName,
   HostMessage,
@@ -290,6 +291,15 @@ export class TraceSession implements vscode.Disposable {
         });
         if ('notAnInr' in preview) throw new Error(preview.notAnInr.message);
         return preview;
+      }
+      case 'sharpMaps': {
+        const { layer, neurons, side } = params as ViewCalls['sharpMaps']['params'];
+        const maps: FloatMap[] = [];
+        // One after the other: a probe must not wait for all of them.
+        for (const neuron of neurons.slice(0, MOST_MAPS)) {
+          maps.push(await client.call('map', { trace, neuron: { layer, neuron } }));
+        }
+        return sharpMaps(maps, side);
       }
       case 'probe':
         return client.call('probe', {

@@ -14,7 +14,24 @@ export interface Action {
   run(canvas: Canvas): void;
 }
 
+/** Two pictures at once; the second first shows what the first can be compared with. */
+const layout = (id: 'beside' | 'wipe', icon: string, label: string): Action => ({
+  id,
+  icon,
+  label: () => label,
+  pressed: (canvas) => canvas.layout === id,
+  run(canvas) {
+    if (canvas.layout === id) return canvas.set({ layout: 'one' });
+    const { other } = canvas.intent.value;
+    const different =
+      other !== canvas.mode.id ? other : canvas.mode.id === 'reconstruction' ? 'target' : 'reconstruction';
+    canvas.set({ layout: id, other: different });
+  },
+});
+
 export const actions: readonly Action[] = [
+  layout('beside', 'split-horizontal', 'Two Pictures Side by Side'),
+  layout('wipe', 'arrow-both', 'Wipe Between Two Pictures'),
   {
     id: 'copyCommandLine',
     icon: 'terminal',

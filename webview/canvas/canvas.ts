@@ -9,7 +9,7 @@ import { Session } from '../shared/session';
 import { Theme } from '../shared/theme';
 import { modeOf, type Need, type PictureMode } from './modes';
 import type { Pixel } from './picture';
-import type { Transform } from './viewTransform';
+import type { Size, Transform } from './viewTransform';
 
 /** Longest side of the first picture without neurons, pixels. */
 const ABLATION_SIDE = 256;
@@ -24,8 +24,17 @@ export const defaults = {
   signed: true,
   shared: false,
   size: 88,
+  /** Exponent of the contact sheet's colours. */
+  gamma: 1,
   cover: 0.5,
   baseline: 'zero' as string,
+  /** One picture, two beside each other, or one over the other with a slider. */
+  layout: 'one' as string,
+  /** What the second picture shows. */
+  other: 'reconstruction' as string,
+  /** Part of the picture left of the slider. */
+  wipe: 0.5,
+  errorOf: 'difference' as string,
   /** Height of the picture, as a part of the panel's. */
   split: 0.5,
   zoom: 1,
@@ -87,6 +96,8 @@ export class Canvas {
 
   /** Where the picture lies in its frame, CSS pixels: x = transform.x + transform.scale · column. */
   transform: Transform | null = null;
+  /** Size of that frame, CSS pixels. */
+  frame: Size = { width: 0, height: 0 };
 
   private readonly neurons: Wanted<{ readonly layer: number; readonly neurons: readonly number[] }, FloatMap>;
   private readonly counts: Wanted<{ readonly layer: number; readonly alpha: number }, FloatMap>;
@@ -184,6 +195,35 @@ export class Canvas {
     return modeOf(this, this.intent.value.mode);
   }
 
+  get layout(): 'one' | 'beside' | 'wipe' {
+    const { layout } = this.intent.value;
+    return layout === 'beside' || layout === 'wipe' ? layout : 'one';
+  }
+
+  /** What the second picture shows, while there are two. */
+  get otherMode(): PictureMode | null {
+    return this.layout === 'one' ? null : modeOf(this, this.intent.value.other);
+  }
+
+  /** Rows and columns of the picture that are in its frame; null while that is all of them. */
+  get visible(): {
+    readonly top: number;
+    readonly bottom: number;
+    readonly left: number;
+    readonly right: number;
+  } | null {
+    const { transform, frame } = this;
+    const { width, height } = this.session.reconstruction ?? { width: 0, height: 0 };
+    if (!transform || this.intent.value.zoom <= 1) return null;
+    const side = (offset: number, room: number, length: number) => [
+      Math.max(0, Math.floor(-offset / transform.scale)),
+      Math.min(length, Math.ceil((room - offset) / transform.scale)),
+    ];
+    const [left, right] = side(transform.x, frame.width, width);
+    const [top, bottom] = side(transform.y, frame.height, height);
+    return { top, bottom, left, right };
+  }
+
   /** Sum of the selected neurons' maps; null until it has come. */
   get map(): FloatMap | null {
     return this.neurons.value;
@@ -222,7 +262,9 @@ export class Canvas {
     this.followSelection();
     const { session, layerIndex: layer, selected: neurons, baseline } = this;
     const trace = session.view?.id;
-    const needs = (need: Need) => this.layer !== undefined && this.mode.needs.includes(need);
+    const shown = [this.mode, this.otherMode];
+    const needs = (need: Need) =>
+      this.layer !== undefined && shown.some((mode) => mode?.needs.includes(need));
     this.neurons.want(needs('selection') ? { layer, neurons } : null, trace);
     this.counts.want(needs('neuronsPerPixel') ? { layer, alpha: ALPHA } : null, trace);
     this.ablations.want(needs('ablation') ? { layer, neurons, baseline, side: ABLATION_SIDE } : null, trace);

@@ -1,10 +1,12 @@
 /** What the picture can show. To add one, name it in `modes`. */
 import { html, nothing, type TemplateResult } from 'lit';
+import type { FloatMap } from '../../src/worker/protocol';
 import { decibel, percent, signed, significant } from '../shared/format';
 import type { ColourMap } from '../shared/colourMaps';
 import { Memo } from '../shared/memo';
 import type { Canvas } from './canvas';
-import { enlarged, errorMap, largest, paintMagnitude, paintOverlay } from './paint';
+import { enlarged, errorMap, largest, paintMagnitude, paintOverlay, paintSigned } from './paint';
+import { likeness, ssimMap, type Likeness } from './ssim';
 import type { Bitmap } from './picture';
 
 /** Answers of the host that a mode is painted from. */
@@ -23,17 +25,45 @@ export interface PictureMode {
   /** Null until it is there: the reconstruction is shown meanwhile. */
   paint(canvas: Canvas): Bitmap | null;
   legend?(canvas: Canvas): TemplateResult | typeof nothing;
+  /** What a pixel says when it is large enough to be written on, a line each; its colour when left out. */
+  values?(canvas: Canvas, row: number, column: number): readonly string[];
 }
 
 const always = () => null;
 const needsNeurons = ({ selected }: Canvas) => (selected.length > 0 ? null : 'Select a neuron below');
 const hasTarget = ({ session }: Canvas) => session.target !== null;
 
-const errors = new Memo<ReturnType<typeof errorMap> | null>();
-const error = ({ session: { reconstruction, target } }: Canvas) =>
+const errors = new Memo<FloatMap | null>();
+const similarities = new Memo<FloatMap | null>();
+
+/** |difference| of reconstruction and target. */
+const difference = ({ session: { reconstruction, target } }: Canvas) =>
   errors.get([reconstruction, target], () =>
     reconstruction && target ? errorMap(reconstruction, target) : null,
   );
+
+const similarity = ({ session: { reconstruction, target } }: Canvas) =>
+  similarities.get([reconstruction, target], () =>
+    reconstruction && target ? ssimMap(reconstruction, target) : null,
+  );
+
+const isSsim = ({ intent }: Canvas) => intent.value.errorOf === 'ssim';
+
+/** Dissimilarity 1 − SSIM, or |difference|: large is bad. */
+const error = (canvas: Canvas) => {
+  const ssim = isSsim(canvas) ? similarity(canvas) : null;
+  return ssim
+    ? dissimilarities.get([ssim], () => ({ ...ssim, data: ssim.data.map((v) => 1 - v) }))
+    : difference(canvas);
+};
+const dissimilarities = new Memo<FloatMap>();
+
+const at = (map: FloatMap | null, { session }: Canvas, row: number, column: number): number | undefined => {
+  const { width = 1, height = 1 } = session.reconstruction ?? {};
+  if (!map) return undefined;
+  const y = Math.floor(((row + 0.5) / height) * map.height);
+  return map.data[y * map.width + Math.floor(((column + 0.5) / width) * map.width)];
+};
 
 const reconstruction: PictureMode = {
   id: 'reconstruction',
@@ -66,10 +96,8 @@ export const modes: readonly PictureMode[] = [
       const map = error(canvas);
       return map && { ...map, rgba: paintMagnitude(map, largest(map), canvas.theme.magnitude) };
     },
-    legend(canvas) {
-      const map = error(canvas);
-      return map ? legend('0', significant(largest(map), 2), canvas.theme.magnitude) : nothing;
-    },
+    legend: errorLegend,
+    values: (canvas, row, column) => [significant(at(error(canvas), canvas, row, column) ?? NaN, 2)],
   },
   {
     id: 'map',
@@ -77,7 +105,7 @@ export const modes: readonly PictureMode[] = [
       selected.length === 1
         ? `Neuron ${selected[0]} over picture`
         : selected.length > 1
-          ? `Sum of ${selected.length} neurons`
+          ? `Sum of ${selected.length} neurons over picture`
           : 'Neuron over picture',
     short: ({ selected }) =>
       selected.length === 1
@@ -102,6 +130,23 @@ export const modes: readonly PictureMode[] = [
       const limit = significant(largest(map), 2);
       return legend(`−${limit}`, `+${limit}`, theme.signed);
     },
+    values: (canvas, row, column) => [signed(at(canvas.map, canvas, row, column) ?? NaN, 2)],
+  },
+  {
+    id: 'sum',
+    name: ({ selected }) =>
+      selected.length > 1 ? `${selected.length} neurons alone` : `Neuron ${selected[0] ?? ''} alone`,
+    short: () => 'Alone',
+    needs: ['selection'],
+    missing: needsNeurons,
+    paint: ({ map, theme }) =>
+      map && { width: map.width, height: map.height, rgba: paintSigned(map, largest(map), theme.signed) },
+    legend({ map, theme }) {
+      if (!map) return nothing;
+      const limit = significant(largest(map), 2);
+      return legend(`−${limit}`, `+${limit}`, theme.signed);
+    },
+    values: (canvas, row, column) => [signed(at(canvas.map, canvas, row, column) ?? NaN, 2)],
   },
   {
     id: 'without',
@@ -132,6 +177,7 @@ export const modes: readonly PictureMode[] = [
       },
     legend: ({ neuronsPerPixel: map, theme }) =>
       map ? legend('0', percent(largest(map), 0), theme.magnitude) : nothing,
+    values: (canvas, row, column) => [percent(at(canvas.neuronsPerPixel, canvas, row, column) ?? NaN, 0)],
   },
 ];
 
@@ -154,6 +200,58 @@ export const legend = (low: string, high: string, colours: ColourMap) =>
   html`<div class="overlay legend number">
     <span>${low}</span><i style="background: ${gradient(colours)}"></i><span>${high}</span>
   </div>`;
+
+const figures = new Memo<Likeness | null>();
+
+/** Scale of the error, and how alike the pictures are: as a whole, in the marked region, and in what is seen. */
+function errorLegend(canvas: Canvas) {
+  const { session, theme } = canvas;
+  const { reconstruction, target } = session;
+  const map = error(canvas);
+  const ssim = similarity(canvas);
+  if (!map || !ssim || !reconstruction || !target) return nothing;
+  const all = figures.get([ssim], () => likeness(reconstruction, target, ssim, () => true));
+  const part = partSeen(canvas, ssim);
+  const change = (event: Event) => canvas.set({ errorOf: (event.target as HTMLSelectElement).value });
+  const words = ({ psnr, ssim: value }: Likeness) => `${decibel(psnr)} · SSIM ${value.toFixed(3)}`;
+  return html`<div class="overlay legend number" data-testid="error-legend">
+    <select aria-label="Measure of the error" data-testid="error-measure" @change=${change}>
+      <option value="difference" ?selected=${!isSsim(canvas)}>|difference|</option>
+      <option value="ssim" ?selected=${isSsim(canvas)}>1 − SSIM</option>
+    </select>
+    <span>0</span><i style="background: ${gradient(theme.magnitude)}"></i
+    ><span>${significant(largest(map), 2)}</span>
+    <span class="figures">
+      ${all ? html`<span title="PSNR and SSIM of the whole picture">${words(all)}</span>` : nothing}
+      ${part ? html`<span data-testid="error-part" title=${part.title}>${part.name}: ${words(part.likeness)}</span>` : nothing}
+    </span>
+  </div>`;
+}
+
+const parts = new Memo<Likeness | null>();
+
+/** The part of the picture that is seen, when it is not the whole. */
+function partSeen(canvas: Canvas, ssim: FloatMap) {
+  const { session, visible } = canvas;
+  const { reconstruction, target } = session;
+  if (!reconstruction || !target || !visible) return null;
+  const { top, bottom, left, right } = visible;
+  const measured = parts.get([ssim, top, bottom, left, right], () =>
+    likeness(
+      reconstruction,
+      target,
+      ssim,
+      (row, column) => row >= top && row < bottom && column >= left && column < right,
+    ),
+  );
+  return (
+    measured && {
+      name: 'seen',
+      title: `Rows ${top}–${bottom - 1}, columns ${left}–${right - 1}`,
+      likeness: measured,
+    }
+  );
+}
 
 /** What taking the neurons away costs. */
 function cost(canvas: Canvas) {

@@ -28,7 +28,11 @@ export function errorMap(a: Picture, b: Picture): FloatMap {
 }
 
 /** Index into `source` of the pixel that lies under pixel i of a `width` × `height` picture. */
-function nearest(source: { readonly width: number; readonly height: number }, width: number, height: number) {
+export function nearest(
+  source: { readonly width: number; readonly height: number },
+  width: number,
+  height: number,
+) {
   if (source.width === width && source.height === height) return (i: number) => i;
   return (i: number) => {
     const row = Math.floor(((Math.floor(i / width) + 0.5) / height) * source.height);
@@ -45,6 +49,19 @@ export function paintMagnitude(map: FloatMap, limit: number, colours: ColourMap)
   const factor = limit > 0 ? (SIZE - 1) / limit : 0;
   for (let i = 0; i < words.length; i++) {
     words[i] = palette[Math.min(SIZE - 1, Math.round(Math.abs(map.data[i]) * factor))]!;
+  }
+  return rgba;
+}
+
+/** A signed map, −limit … +limit, as a picture. */
+export function paintSigned(map: FloatMap, limit: number, colours: ColourMap): Pixels {
+  const rgba = new Uint8ClampedArray(map.data.length * 4);
+  const words = new Uint32Array(rgba.buffer);
+  const palette = new Uint32Array(colours.buffer);
+  const factor = limit > 0 ? 1 / limit : 0;
+  for (let i = 0; i < words.length; i++) {
+    const value = Math.max(-1, Math.min(1, map.data[i] * factor));
+    words[i] = palette[Math.round(((value + 1) / 2) * (SIZE - 1))]!;
   }
   return rgba;
 }

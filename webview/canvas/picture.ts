@@ -15,6 +15,9 @@ export interface Pixel {
   readonly column: number;
 }
 
+/** CSS pixels that a pixel has to have for its value to be written on it. */
+const VALUES_FROM = 40;
+
 /** Factor of one press of + or one notch of the wheel. */
 const STEP = 1.25;
 
@@ -59,9 +62,30 @@ export class PictureView extends LitElement {
   @property({ attribute: false }) reconstruction: Bitmap | null = null;
   @property({ attribute: false }) pixel: Pixel | null = null;
   @property({ attribute: false }) view: View = fit;
+  /** Another bitmap, shown right of the slider. */
+  @property({ attribute: false }) second: Bitmap | null = null;
+  /** Where the slider is, 0–1 of the picture's width. */
+  @property({ type: Number }) wipe = 0.5;
+  /** What is written on pixels that are large enough, a line each. */
+  @property({ attribute: false }) values: ((row: number, column: number) => readonly string[]) | null = null;
   @property() label = '';
   @query('canvas.screen') private readonly screen!: HTMLCanvasElement;
   @query('canvas.source') private readonly source!: HTMLCanvasElement;
+
+  private drawSecond(
+    context: CanvasRenderingContext2D,
+    { scale, x, y }: Transform,
+    { width, height }: Bitmap,
+  ): void {
+    const at = x + this.wipe * width * scale;
+    context.save();
+    context.beginPath();
+    context.rect(at, 0, context.canvas.width, context.canvas.height);
+    context.clip();
+    context.drawImage(this.behind!, x, y, width * scale, height * scale);
+    context.restore();
+  }
+
   private drag: { readonly x: number; readonly y: number; moved: boolean } | null = null;
   private frame = 0;
   private readonly resized = new ResizeObserver(() => this.draw());
@@ -99,6 +123,7 @@ export class PictureView extends LitElement {
   }
 
   private overlay: HTMLCanvasElement | null = null;
+  private behind: HTMLCanvasElement | null = null;
 
   override updated(changed: PropertyValues<this>): void {
     if (changed.has('reconstruction') && this.reconstruction) paint(this.source, this.reconstruction);
@@ -107,6 +132,10 @@ export class PictureView extends LitElement {
         this.overlay ??= document.createElement('canvas');
         paint(this.overlay, this.bitmap);
       } else this.overlay = null;
+    }
+    if (changed.has('second')) {
+      if (this.second) paint((this.behind ??= document.createElement('canvas')), this.second);
+      else this.behind = null;
     }
     this.draw();
   }
@@ -136,6 +165,10 @@ export class PictureView extends LitElement {
     context.imageSmoothingQuality = 'high';
     const from = this.overlay ?? this.source;
     context.drawImage(from, x, y, bitmap.width * scale, bitmap.height * scale);
+    if (this.behind) this.drawSecond(context, { scale, x, y }, bitmap);
+    if (this.values && scale >= VALUES_FROM * ratio) {
+      drawValues(context, { scale, x, y }, bitmap, this.values, getComputedStyle(this).fontFamily);
+    }
     if (this.pixel) drawMark(context, this.pixel, { scale, x, y }, ratio);
   }
 
@@ -249,5 +282,36 @@ function drawMark(
     if (scale >= 10 * ratio) context.rect(cx - scale / 2, cy - scale / 2, scale, scale);
     else context.arc(cx, cy, 6 * ratio, 0, 2 * Math.PI);
     context.stroke();
+  }
+}
+
+/** Writes on every pixel in sight what it says, dark on light and light on dark. */
+function drawValues(
+  context: CanvasRenderingContext2D,
+  { scale, x, y }: Transform,
+  bitmap: Bitmap,
+  values: (row: number, column: number) => readonly string[],
+  font: string,
+): void {
+  const { width, height } = context.canvas;
+  const first = (offset: number) => Math.max(0, Math.floor(-offset / scale));
+  const size = Math.round(scale / 4.6);
+  context.font = `${size}px ${font}`;
+  context.textAlign = 'center';
+  context.textBaseline = 'middle';
+  for (let row = first(y); row < bitmap.height && y + row * scale < height; row++) {
+    for (let column = first(x); column < bitmap.width && x + column * scale < width; column++) {
+      const [red, green, blue] = bitmap.rgba.subarray(4 * (row * bitmap.width + column));
+      context.fillStyle = 0.2126 * red + 0.7152 * green + 0.0722 * blue > 140 ? '#000' : '#fff';
+      const lines = values(row, column);
+      lines.forEach((line, i) =>
+        context.fillText(
+          line,
+          x + (column + 0.5) * scale,
+          y + (row + 0.5) * scale + (i - (lines.length - 1) / 2) * size * 1.15,
+          scale - 4,
+        ),
+      );
+    }
   }
 }

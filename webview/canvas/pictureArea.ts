@@ -3,7 +3,7 @@ import { html, nothing } from 'lit';
 import { significant } from '../shared/format';
 import { Memo } from '../shared/memo';
 import type { Canvas } from './canvas';
-import type { PictureMode } from './modes';
+import { modes, type PictureMode } from './modes';
 import { inSlot } from './parts';
 import type { Bitmap, Pixel } from './picture';
 import './picture';
@@ -18,59 +18,180 @@ class Shown {
     const { session, theme, intent, map, neuronsPerPixel, ablation } = canvas;
     const { reconstruction, target } = session;
     return this.memo.get(
-      [reconstruction, target, mode, map, neuronsPerPixel, ablation, theme.signed, intent.value.cover],
+      [
+        ...[reconstruction, target, mode, map, neuronsPerPixel, ablation, theme.signed],
+        ...[intent.value.cover, intent.value.errorOf],
+      ],
       () => mode.paint(canvas) ?? reconstruction,
     );
   }
 }
 
-const shown = new Shown();
+const [shown, shownSecond] = [new Shown(), new Shown()];
 
 export function pictureArea(canvas: Canvas) {
   return html`<section class="top" aria-label="Picture">
-    ${picture(canvas)}
+    <div class="pictures ${canvas.layout}">
+      ${picture(canvas)} ${canvas.layout === 'beside' ? secondPicture(canvas) : nothing}
+    </div>
     <div class="side">${probe(canvas)} ${inSlot(canvas, 'side')}</div>
   </section>`;
 }
 
+const views = new Memo<View>();
+
+/** The same for both pictures: what is seen, the pixel, and what pointer and keys do. */
+function shared(canvas: Canvas) {
+  const { zoom, centreX, centreY } = canvas.intent.value;
+  return {
+    view: views.get([zoom, centreX, centreY], () => ({ zoom, centreX, centreY })),
+    changeView: ({ detail }: CustomEvent<View>) => canvas.set({ ...detail }),
+    hover: ({ detail }: CustomEvent<Pixel | null>) => canvas.hover(detail),
+    pick: ({ detail }: CustomEvent<Pixel | null>) => canvas.session.select({ pixel: detail }),
+  };
+}
+
+const label = (canvas: Canvas, mode: PictureMode, bitmap: Bitmap | null) =>
+  `${mode.name(canvas)} of ${canvas.session.view?.name ?? ''}, ${bitmap?.height ?? 0} by ${bitmap?.width ?? 0} pixels. Arrow keys move the probe, plus and minus zoom.`;
+
+/** Red, green and blue as shown, where a mode has nothing better to say. */
+const coloursOf = (bitmap: Bitmap | null) => (row: number, column: number) => {
+  const i = 4 * (row * (bitmap?.width ?? 0) + column);
+  return [...(bitmap?.rgba.subarray(i, i + 3) ?? [])].map(String);
+};
+
+const valuesOf = (canvas: Canvas, mode: PictureMode, bitmap: Bitmap | null) =>
+  mode.values ? (row: number, column: number) => mode.values!(canvas, row, column) : coloursOf(bitmap);
+
 function picture(canvas: Canvas) {
-  const { session, mode, intent } = canvas;
-  const { zoom, centreX, centreY } = intent.value;
+  const { session, mode, intent, layout } = canvas;
+  const { view, changeView, hover, pick } = shared(canvas);
   const bitmap = shown.of(canvas, mode);
+  const other = layout === 'wipe' ? canvas.otherMode : null;
   return html`<nc-picture
     .bitmap=${bitmap}
+    .second=${other && shownSecond.of(canvas, other)}
+    .wipe=${intent.value.wipe}
     .reconstruction=${session.reconstruction}
     .pixel=${session.selection.pixel}
-    .view=${{ zoom, centreX, centreY }}
-    label="${mode.name(canvas)} of ${session.view?.name ?? ''}, ${bitmap?.height ?? 0} by
-    ${bitmap?.width ?? 0} pixels. Arrow keys move the probe, plus and minus zoom."
-    @view-change=${({ detail }: CustomEvent<View>) => canvas.set({ ...detail })}
-    @transform-change=${({ detail }: CustomEvent<Transform>) => {
+    .view=${view}
+    .values=${layout === 'wipe' ? null : valuesOf(canvas, mode, bitmap)}
+    label=${label(canvas, mode, bitmap)}
+    @view-change=${changeView}
+    @transform-change=${({ detail, target }: CustomEvent<Transform>) => {
+      const { clientWidth: width, clientHeight: height } = target as HTMLElement;
       canvas.transform = detail;
+      canvas.frame = { width, height };
       canvas.requestUpdate();
     }}
-    @hover-pixel=${({ detail }: CustomEvent<Pixel | null>) => canvas.hover(detail)}
-    @pick-pixel=${({ detail }: CustomEvent<Pixel | null>) => session.select({ pixel: detail })}
+    @hover-pixel=${hover}
+    @pick-pixel=${pick}
   >
     <div class="over">${inSlot(canvas, 'overPicture')}</div>
+    ${other ? wipe(canvas) : nothing}
     <div class="tools" role="toolbar" aria-label="Picture tools" aria-orientation="vertical">
       ${inSlot(canvas, 'pictureTools')}
     </div>
-    ${mode.legend?.(canvas) ?? nothing}
-    ${
-      zoom > 1
-        ? html`<button
-            class="overlay zoom"
-            title="Show the whole picture (0)"
-            @click=${() => canvas.set({ ...fit })}
-          >
-            ${significant(zoom, 2)}×
-          </button>`
-        : nothing
-    }
-    ${mode.id === 'map' ? cover(canvas) : nothing}
+    <div class="foot">${mode.legend?.(canvas) ?? nothing} ${mode.id === 'map' ? cover(canvas) : nothing}</div>
+    <div class="head">
+      ${other ? otherChoice(canvas) : nothing}
+      ${
+        intent.value.zoom > 1
+          ? html`<button
+              class="overlay zoom"
+              title="Show the whole picture (0)"
+              @click=${() => canvas.set({ ...fit })}
+            >
+              ${significant(intent.value.zoom, 2)}×
+            </button>`
+          : nothing
+      }
+    </div>
     ${canvas.problem ? html`<div class="overlay problem" role="alert">${canvas.problem}</div>` : nothing}
   </nc-picture>`;
+}
+
+/** Zoomed, panned and probed together with the first. */
+function secondPicture(canvas: Canvas) {
+  const { session } = canvas;
+  const mode = canvas.otherMode!;
+  const { view, changeView, hover, pick } = shared(canvas);
+  const bitmap = shownSecond.of(canvas, mode);
+  return html`<nc-picture
+    class="second"
+    .bitmap=${bitmap}
+    .reconstruction=${session.reconstruction}
+    .pixel=${session.selection.pixel}
+    .view=${view}
+    .values=${valuesOf(canvas, mode, bitmap)}
+    label=${label(canvas, mode, bitmap)}
+    @view-change=${changeView}
+    @hover-pixel=${hover}
+    @pick-pixel=${pick}
+  >
+    <div class="foot">${mode.legend?.(canvas) ?? nothing}</div>
+    <div class="head">${otherChoice(canvas)}</div>
+  </nc-picture>`;
+}
+
+/** What the second picture shows. */
+function otherChoice(canvas: Canvas) {
+  const { otherMode } = canvas;
+  const offered = modes.filter((mode) => mode.offered?.(canvas) ?? true);
+  return html`<label class="overlay choice"
+    ><span class="visually-hidden">Second picture</span
+    ><select
+      data-testid="other-mode"
+      @change=${(event: Event) => canvas.set({ other: (event.target as HTMLSelectElement).value })}
+    >
+      ${offered.map(
+        (mode) =>
+          html`<option
+            value=${mode.id}
+            .selected=${mode === otherMode}
+            ?disabled=${mode.missing(canvas) !== null}
+          >
+            ${mode.name(canvas)}
+          </option>`,
+      )}
+    </select></label
+  >`;
+}
+
+/** The slider between two pictures that lie over each other; arrow keys move it too. */
+function wipe(canvas: Canvas) {
+  const { transform, intent } = canvas;
+  const { width = 0 } = canvas.session.reconstruction ?? {};
+  if (!transform || width === 0) return nothing;
+  const span = width * transform.scale;
+  const to = (part: number) => canvas.set({ wipe: Math.max(0, Math.min(1, part)) });
+  const drag = (event: PointerEvent) => {
+    const handle = event.currentTarget as HTMLElement;
+    if (!handle.hasPointerCapture(event.pointerId)) return;
+    const box = handle.closest('nc-picture')!.getBoundingClientRect();
+    to((event.clientX - box.left - transform.x) / span);
+  };
+  const key = (event: KeyboardEvent) => {
+    const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    to(intent.value.wipe + step);
+  };
+  return html`<div
+    class="wipe"
+    role="slider"
+    tabindex="0"
+    aria-label="Border between the two pictures"
+    aria-valuemin="0"
+    aria-valuemax="100"
+    aria-valuenow=${Math.round(100 * intent.value.wipe)}
+    data-testid="wipe"
+    style="left: ${transform.x + intent.value.wipe * span}px"
+    @pointerdown=${(event: PointerEvent) =>
+      (event.currentTarget as HTMLElement).setPointerCapture(event.pointerId)}
+    @pointermove=${drag}
+    @keydown=${key}
+  ></div>`;
 }
 
 const cover = (canvas: Canvas) =>

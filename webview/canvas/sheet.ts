@@ -2,7 +2,13 @@ import { css, html, LitElement, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import type { PreviewAtlas } from '../../src/tracing/types';
 import { percent } from '../shared/format';
-import { createMapRenderer, type Look, type MapRenderer, type Tile } from '../shared/mapRenderer';
+import {
+  createMapRenderer,
+  type Look,
+  type MapRenderer,
+  type SharpMaps,
+  type Tile,
+} from '../shared/mapRenderer';
 import { moved, select, type Modifiers } from '../shared/selection';
 import { base } from '../shared/styles';
 import { arrange, type Grid } from './grid';
@@ -17,9 +23,16 @@ export interface SheetColours {
   readonly font: string;
 }
 
+/** How long nothing moves before maps that are larger than their previews are asked for in full, milliseconds. */
+const STILL = 150;
+/** Sharp maps kept at once; more do not fit a screen at the sizes that need them. */
+const MOST_SHARP = 96;
+
 /**
- * All maps of a layer as small pictures in a grid that scrolls; only what is visible is drawn.
+ * All maps of a layer as small pictures in a grid that scrolls; only what is visible is drawn, from previews
+ * while it moves and in all pixels when it is still.
  * @fires select-neurons detail: number[], the one clicked last at the end
+ * @fires size-change detail: number, after zooming with Ctrl and the wheel
  */
 @customElement('nc-sheet')
 export class ContactSheet extends LitElement {
@@ -60,6 +73,9 @@ export class ContactSheet extends LitElement {
   @property({ attribute: false }) look: Look | null = null;
   @property({ type: Number }) size = 88;
   @property({ attribute: false }) selected: readonly number[] = [];
+  /** Asks for maps with more pixels, `side` the longest wanted; null when there are none. */
+  @property({ attribute: false }) sharpen:
+    ((neurons: readonly number[], side: number) => Promise<SharpMaps>) | null = null;
   @property({ attribute: false }) colours: SheetColours | null = null;
   @property() label = '';
   /** Entry that the keyboard is at. */
@@ -73,6 +89,9 @@ export class ContactSheet extends LitElement {
   private renderer: MapRenderer | null = null;
   private drawnAtlas: PreviewAtlas | null = null;
   private frame = 0;
+  private sharp: SharpMaps | null = null;
+  private drawnSharp: SharpMaps | null = null;
+  private stillTimer = 0;
   private readonly resized = new ResizeObserver(() => this.requestUpdate());
 
   private get grid(): Grid {
@@ -97,6 +116,7 @@ export class ContactSheet extends LitElement {
       @pointerleave=${() => this.hover(-1)}
       @click=${this.clicked}
       @keydown=${this.key}
+      @wheel=${this.wheel}
     >
       <div class="window">
         ${
@@ -141,17 +161,19 @@ export class ContactSheet extends LitElement {
 
   private release(): void {
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.stillTimer);
     this.renderer?.dispose();
-    this.renderer = this.drawnAtlas = null;
+    this.renderer = this.drawnAtlas = this.drawnSharp = null;
   }
 
   private contextLost(event: Event): void {
     // Without this the browser does not give the context back.
     event.preventDefault();
-    this.renderer = this.drawnAtlas = null;
+    this.renderer = this.drawnAtlas = this.drawnSharp = null;
   }
 
   override updated(changed: PropertyValues<this>): void {
+    if (changed.has('atlas')) this.sharp = null;
     if (changed.has('order') || changed.has('selected')) {
       const last = this.selected.at(-1);
       const at = last === undefined ? -1 : this.order.indexOf(last);
@@ -228,6 +250,31 @@ export class ContactSheet extends LitElement {
       }
     }
     this.drawMaps(atlas, tiles, look);
+    clearTimeout(this.stillTimer);
+    this.stillTimer = window.setTimeout(() => void this.sharpenTiles(atlas, tiles), STILL);
+  }
+
+  /** Asks for the maps in sight that are drawn larger than their previews. */
+  private async sharpenTiles(atlas: PreviewAtlas, tiles: readonly Tile[]): Promise<void> {
+    const wanted = tiles[0]?.width ?? 0;
+    if (!this.sharpen || wanted < 1.25 * atlas.width || tiles.length > MOST_SHARP) return;
+    const neurons = tiles.map(({ neuron }) => neuron);
+    const side = Math.max(wanted, tiles[0].height);
+    const has = new Set(this.sharp?.neurons);
+    // Larger tiles want more pixels, as far as the picture has them; half as many again is seen.
+    const enough = this.sharp && this.sharp.asked >= 0.67 * side;
+    if (enough && neurons.every((neuron) => has.has(neuron))) return;
+    const maps = await this.sharpen(neurons, side).catch(() => null);
+    if (!maps || this.atlas !== atlas) return;
+    this.sharp = maps;
+    this.draw();
+  }
+
+  private wheel(event: WheelEvent): void {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    const size = this.size * Math.exp(-0.002 * event.deltaY);
+    this.dispatchEvent(new CustomEvent('size-change', { detail: size }));
   }
 
   private drawLabel(
@@ -257,11 +304,15 @@ export class ContactSheet extends LitElement {
     try {
       if (!this.renderer) {
         this.renderer = createMapRenderer(this.maps, this.useGpu);
-        this.drawnAtlas = null;
+        this.drawnAtlas = this.drawnSharp = null;
       }
       if (this.drawnAtlas !== atlas) {
         this.renderer.setAtlas(atlas);
         this.drawnAtlas = atlas;
+      }
+      if (this.drawnSharp !== this.sharp) {
+        this.renderer.setSharp(this.sharp);
+        this.drawnSharp = this.sharp;
       }
       this.renderer.draw(tiles, look);
     } catch (error) {

@@ -6,6 +6,8 @@ import { Memo } from '../shared/memo';
 import { clustersOf, neuronOrder, sheetSorts, type SheetSort } from '../shared/order';
 import { ALPHA, type Canvas } from './canvas';
 import { inSlot } from './parts';
+import '../shared/disclosure';
+import type { SharpMaps } from '../shared/mapRenderer';
 import './sheet';
 
 const sortNames: Readonly<Record<SheetSort, string>> = {
@@ -55,9 +57,13 @@ function tabs(canvas: Canvas) {
   </div>`;
 }
 
+const smallest = 12;
+const largestSize = 240;
+
 function controls(canvas: Canvas) {
-  const { sort, signed, shared, hideDead, size } = canvas.intent.value;
+  const { sort, signed, shared, hideDead, size, gamma } = canvas.intent.value;
   const chosen = (event: Event) => (event.target as HTMLSelectElement).value;
+  const number = (event: Event) => Number((event.target as HTMLInputElement).value);
   const dead = canvas.layer?.distributedness.dead ?? 0;
   return html`<div class="controls">
     <label
@@ -66,50 +72,68 @@ function controls(canvas: Canvas) {
         ${sheetSorts.map((name) => html`<option value=${name} ?selected=${name === sort}>${sortNames[name]}</option>`)}
       </select></label
     >
-    <label
-      >Colours
-      <select
-        data-testid="colours"
-        @change=${(event: Event) => canvas.set({ signed: chosen(event) === 'signed' })}
-      >
-        <option value="signed" ?selected=${signed}>signed</option>
-        <option value="magnitude" ?selected=${!signed}>magnitude</option>
-      </select></label
-    >
-    <label
-      >Scale
-      <select
-        data-testid="scale"
-        @change=${(event: Event) => canvas.set({ shared: chosen(event) === 'shared' })}
-      >
-        <option value="own" ?selected=${!shared}>own</option>
-        <option value="shared" ?selected=${shared}>shared</option>
-      </select></label
-    >
-    ${inSlot(canvas, 'sheetControls')}
-    ${
-      dead > 0
-        ? html`<label
-            ><input
-              type="checkbox"
-              .checked=${hideDead}
-              @change=${(event: Event) =>
-                canvas.set({ hideDead: (event.target as HTMLInputElement).checked })}
-            />Hide ${integer(dead)} dead</label
-          >`
-        : nothing
-    }
-    <label title="Size of the maps"
+    <label title="Size of the maps (Ctrl and wheel over them)"
       ><vscode-icon name="zoom-in" aria-hidden="true"></vscode-icon
       ><span class="visually-hidden">Size of the maps</span
       ><input
         type="range"
-        min="24"
-        max="240"
-        step="4"
+        data-testid="size"
+        min=${smallest}
+        max=${largestSize}
+        step="1"
         .value=${String(size)}
-        @input=${(event: Event) => canvas.set({ size: Number((event.target as HTMLInputElement).value) })}
+        @input=${(event: Event) => canvas.set({ size: number(event) })}
     /></label>
+    <nc-disclosure class="display" label="How maps are shown">
+      <label
+        >Colours
+        <select
+          data-testid="colours"
+          @change=${(event: Event) => canvas.set({ signed: chosen(event) === 'signed' })}
+        >
+          <option value="signed" ?selected=${signed}>signed</option>
+          <option value="magnitude" ?selected=${!signed}>magnitude</option>
+        </select></label
+      >
+      <label
+        >Scale
+        <select
+          data-testid="scale"
+          title="The ends of the colours: each map’s own largest contribution, or the layer’s"
+          @change=${(event: Event) => canvas.set({ shared: chosen(event) === 'shared' })}
+        >
+          <option value="own" ?selected=${!shared}>own</option>
+          <option value="shared" ?selected=${shared}>shared</option>
+        </select></label
+      >
+      <label title="Below 1 weak contributions show, above 1 only strong ones; double-click for 1"
+        >Gamma
+        <input
+          type="range"
+          data-testid="gamma"
+          min="0.2"
+          max="2"
+          step="0.05"
+          aria-valuetext=${gamma.toFixed(2)}
+          .value=${String(gamma)}
+          @input=${(event: Event) => canvas.set({ gamma: number(event) })}
+          @dblclick=${() => canvas.set({ gamma: 1 })}
+        /><span class="value number">${gamma.toFixed(2)}</span></label
+      >
+      ${
+        dead > 0
+          ? html`<label
+              ><input
+                type="checkbox"
+                .checked=${hideDead}
+                @change=${(event: Event) =>
+                  canvas.set({ hideDead: (event.target as HTMLInputElement).checked })}
+              />Hide ${integer(dead)} dead</label
+            >`
+          : nothing
+      }
+      ${inSlot(canvas, 'sheetControls')}
+    </nc-disclosure>
   </div>`;
 }
 
@@ -132,6 +156,16 @@ function note(canvas: Canvas, layer: LayerTrace) {
   </p>`;
 }
 
+const sharpeners = new Memo<(neurons: readonly number[], side: number) => Promise<SharpMaps>>();
+
+/** Asks for maps of a layer with more pixels than their previews have. */
+const sharpener = ({ session, layerIndex }: Canvas, layer: LayerTrace) =>
+  sharpeners.get([layer], () => async (neurons, side) => {
+    const maps = await session.host.call('sharpMaps', { layer: layerIndex, neurons, side });
+    const shown = Float32Array.from(neurons, (neuron) => layer.previews.limit[neuron]);
+    return { ...maps, neurons, asked: side, shown };
+  });
+
 function sheet(canvas: Canvas) {
   const { layer, theme, session } = canvas;
   if (!layer) {
@@ -139,7 +173,7 @@ function sheet(canvas: Canvas) {
       ${session.view?.status.state === 'tracing' ? 'Tracing this layer …' : 'This layer was not traced.'}
     </div>`;
   }
-  const { sort, hideDead, signed, shared, size } = canvas.intent.value;
+  const { sort, hideDead, signed, shared, size, gamma } = canvas.intent.value;
   const inRegion = session.region?.layers[canvas.layerIndex]?.share;
   const shown = order.get([layer, sort, hideDead, session.clustering, inRegion], () => {
     const known = sheetSorts.find((name) => name === sort) ?? 'share';
@@ -158,7 +192,8 @@ function sheet(canvas: Canvas) {
           .atlas=${layer.previews}
           .order=${shown}
           .share=${layer.statistics.share}
-          .look=${{ colours: signed ? theme.signed : theme.magnitude, signed, limit }}
+          .look=${{ colours: signed ? theme.signed : theme.magnitude, signed, limit, gamma }}
+          .sharpen=${sharpener(canvas, layer)}
           .size=${size}
           .selected=${canvas.selected}
           .colours=${{
@@ -171,6 +206,8 @@ function sheet(canvas: Canvas) {
             font: `11px ${theme.colour('font-family', 'sans-serif')}`,
           }}
           label="Contribution maps of ${layer.name}, by ${sort}"
+          @size-change=${({ detail }: CustomEvent<number>) =>
+            canvas.set({ size: Math.round(Math.max(smallest, Math.min(largestSize, detail))) })}
           @select-neurons=${({ detail }: CustomEvent<number[]>) => canvas.choose(detail)}
         ></nc-sheet>`
   }`;

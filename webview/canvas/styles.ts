@@ -244,6 +244,12 @@ export const styles = [
       gap: 4px;
       white-space: nowrap;
     }
+    .display label {
+      justify-content: space-between;
+    }
+    .display .value {
+      width: 2.4em;
+    }
     select {
       font: inherit;
       color: var(--vscode-dropdown-foreground, inherit);
@@ -278,11 +284,20 @@ export const styles = [
         display: none;
       }
     }
+    .pictures {
+      display: grid;
+      min-width: 0;
+      min-height: 0;
+    }
+    .pictures.beside {
+      grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+      gap: 8px;
+    }
     .overlay {
-      position: absolute;
       display: flex;
       align-items: center;
       gap: 8px;
+      min-width: 0;
       padding: 3px 8px;
       font-size: 11px;
       border-radius: 3px;
@@ -290,25 +305,97 @@ export const styles = [
       background: var(--vscode-editorWidget-background);
       border: 1px solid var(--vscode-contrastBorder, transparent);
     }
-    .legend {
+    /* What lies over the picture leaves the rest of it to the pointer. */
+    .foot,
+    .head {
+      position: absolute;
       left: 8px;
+      right: 8px;
+      display: flex;
+      flex-wrap: wrap;
+      justify-content: space-between;
+      gap: 4px 8px;
+      pointer-events: none;
+    }
+    .foot {
       bottom: 8px;
+      align-items: end;
+    }
+    .head {
+      top: 8px;
+      justify-content: flex-end;
+      align-items: start;
+    }
+    .foot > *,
+    .head > * {
+      pointer-events: auto;
+    }
+    .legend {
+      flex-wrap: wrap;
+      gap: 2px 8px;
     }
     .legend i {
       width: 96px;
       height: 8px;
       border-radius: 2px;
     }
+    .legend .figures {
+      display: flex;
+      flex-wrap: wrap;
+      gap: 0 12px;
+    }
+    @container (max-width: 420px) {
+      .legend i {
+        width: 48px;
+      }
+    }
+    .overlay select {
+      height: 20px;
+      max-width: 100%;
+    }
+    .choice {
+      padding: 1px;
+    }
     .cover {
-      right: 8px;
-      bottom: 8px;
       padding: 0 6px;
     }
-    .zoom {
-      right: 8px;
-      top: 8px;
+    .wipe {
+      position: absolute;
+      top: 0;
+      bottom: 0;
+      width: 15px;
+      margin-left: -8px;
+      cursor: ew-resize;
+      touch-action: none;
+    }
+    .wipe::before {
+      content: '';
+      position: absolute;
+      inset: 0 6px;
+      background: #fff;
+      border-inline: 1px solid #000a;
+    }
+    .wipe::after {
+      content: '';
+      position: absolute;
+      top: 50%;
+      left: 1px;
+      width: 13px;
+      height: 28px;
+      margin-top: -14px;
+      border-radius: 7px;
+      background: #fff;
+      border: 1px solid #000a;
+    }
+    .wipe:focus-visible {
+      outline: none;
+    }
+    .wipe:focus-visible::after {
+      outline: 2px solid var(--vscode-focusBorder);
+      outline-offset: 1px;
     }
     .problem {
+      position: absolute;
       left: 8px;
       top: 8px;
       max-width: calc(100% - 16px);
