@@ -4,6 +4,7 @@ import { BottomView } from './panels/bottomView';
 import { CanvasEditor } from './panels/canvasEditor';
 import { CheckpointTree } from './panels/checkpointTree';
 import { Commands } from './panels/commands';
+import { LinkHandler } from './panels/links';
 import type { Selection } from './panels/protocol';
 import { Sessions } from './panels/sessions';
 import { WorkerClient } from './worker/client';
@@ -36,7 +37,14 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     remembered: (file) => workspaceState.get<Selection>(selectionKey(file)),
   });
   const tree = new CheckpointTree(client, corrections.get);
-  const commands = new Commands(extensionUri, context.globalStorageUri, sessions, corrections, log);
+  const commands = new Commands(
+    extensionUri,
+    context.globalStorageUri,
+    sessions,
+    corrections,
+    log,
+    context.extension.id,
+  );
 
   context.subscriptions.push(
     log,
@@ -55,6 +63,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
         new BottomView(panel, extensionUri, sessions, commands),
       ),
     ),
+    vscode.window.registerUriHandler(new LinkHandler(sessions)),
     vscode.commands.registerCommand('neuralCanvas.trace', (target?: unknown) => commands.trace(target)),
     vscode.commands.registerCommand('neuralCanvas.openSample', () => commands.openSample()),
     vscode.commands.registerCommand('neuralCanvas.change', (target?: unknown) => commands.change(target)),

@@ -3,6 +3,8 @@ import * as vscode from 'vscode';
 import { CanvasEditor } from './canvasEditor';
 import { exportSnippet } from './exportSnippet';
 import { correctionsFile, correctionsText } from '../worker/corrections';
+import type { LinkView } from './link';
+import { copyLink } from './links';
 import type { CorrectionValues } from './protocol';
 import type { TraceSession } from './session';
 import { checkpointExtensions } from './fileTypes';
@@ -23,6 +25,7 @@ export class Commands implements ViewActions {
     private readonly sessions: Sessions,
     private readonly corrections: Corrections,
     private readonly log: vscode.LogOutputChannel,
+    private readonly extensionId: string,
   ) {}
 
   /** Opens the canvas of a file, beside the code, and traces; asks for the file when none is given. */
@@ -85,6 +88,10 @@ export class Commands implements ViewActions {
 
   pickMask(session: TraceSession): Promise<string | null> {
     return pickPicture(session, 'Object mask: a PNG whose values are labels', 'Mark Objects');
+  }
+
+  copyLink(session: TraceSession, view: LinkView): Promise<string> {
+    return copyLink(session, this.extensionId, view);
   }
 
   async copyCommandLine(session = this.sessions.active): Promise<void> {

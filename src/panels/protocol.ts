@@ -3,6 +3,7 @@
  * views show it and ask it to change; they never tell each other anything.
  */
 import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
+import type { LinkView } from './link';
 import type { Sharp } from './sharpMaps';
 import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
 import type { Labels } from '../worker/labels';
@@ -78,6 +79,8 @@ export type HostMessage =
     }
   /** The person asked, in the palette, to change what was assumed. */
   | { readonly type: 'change' }
+  /** A link was opened: what it says about zoom, mode and the like. Canvases only. */
+  | { readonly type: 'view'; readonly view: LinkView }
   /** A new trace of the session began: drop pictures, layers and clusters. */
   | { readonly type: 'reset' };
 
@@ -115,12 +118,16 @@ export interface ViewCalls {
   pickTarget: { params: null; result: string | null };
   /** The same for an object mask. */
   pickMask: { params: null; result: string | null };
+  /** Writes all maps to a file that the person chooses, as NPZ; its name or null. */
+  saveMaps: { params: null; result: string | null };
+  /** Puts a link that reopens what is seen on the clipboard; the link. */
+  copyLink: { params: { readonly view: LinkView }; result: string };
   /** Table as CSV, PNG bytes, …: the host asks where to save. Resolves to the chosen name or null. */
   save: { params: { readonly suggestedName: string; readonly bytes: Uint8Array }; result: string | null };
 }
 export type ViewCallName = keyof ViewCalls;
 /** Calls that the extension answers, not the session. */
-export type HostCallName = 'save' | 'pickTarget' | 'pickMask';
+export type HostCallName = 'save' | 'pickTarget' | 'pickMask' | 'saveMaps' | 'copyLink';
 
 /** Settings the person gives, by their `--set` names. */
 export type CorrectionValues = Readonly<Record<string, string>>;

@@ -6,6 +6,7 @@ import type { WorkerClient } from '../worker/client';
 import type { FloatMap, Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
 import { RegionWork } from './regionWork';
 import { MOST_MAPS, sharpMaps } from './sharpMaps';
+import type { LinkView } from './link';
 import type {
   HostCallName,
   HostMessage,
@@ -202,6 +203,30 @@ export class TraceSession implements vscode.Disposable {
         if (this.chosen.layer < 0 && event.layer.last) this.select({ layer: event.index });
         break;
     }
+  }
+
+  get selection(): Selection {
+    return this.chosen;
+  }
+
+  private wantedView: LinkView | null = null;
+
+  /** Shows zoom, mode and the like in the canvases, or in the first one when there is none yet. */
+  show(view: LinkView): void {
+    this.wantedView = view;
+    this.emitter.fire({ type: 'view', view });
+  }
+
+  /** What a canvas that opens now is to show; once. */
+  takeView(): LinkView | null {
+    const view = this.wantedView;
+    this.wantedView = null;
+    return view;
+  }
+
+  /** Writes all maps as NPZ. @param file absolute path */
+  async exportMaps(file: string): Promise<void> {
+    await this.host.client.call('export', { trace: this.trace, maps: file });
   }
 
   /** Opens the form in the canvas. */

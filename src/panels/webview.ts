@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
-import type { CorrectionValues, HostToView, ViewToHost } from './protocol';
+import { saveMaps } from './exports';
+import type { LinkView } from './link';
+import type { CorrectionValues, HostToView, ViewCalls, ViewToHost } from './protocol';
 import type { TraceSession } from './session';
 
 export type PanelName = 'canvas' | 'rankings' | 'clusters';
@@ -45,6 +47,8 @@ export interface ViewActions {
   /** @returns its path relative to the checkpoint, or null when the person thought better of it */
   pickTarget(session: TraceSession): Promise<string | null>;
   pickMask(session: TraceSession): Promise<string | null>;
+  /** @returns the link, which is on the clipboard */
+  copyLink(session: TraceSession, view: LinkView): Promise<string>;
   retrace(session: TraceSession): void;
   apply(session: TraceSession, corrections: CorrectionValues, save: boolean): void;
   command(name: string, session: TraceSession | null): void;
@@ -60,7 +64,7 @@ export class ViewConnection implements vscode.Disposable {
   constructor(
     private readonly webview: vscode.Webview,
     extension: vscode.Uri,
-    panel: PanelName,
+    private readonly panel: PanelName,
     private readonly actions: ViewActions,
   ) {
     webview.options = webviewOptions(extension);
@@ -73,7 +77,10 @@ export class ViewConnection implements vscode.Disposable {
     this.sessionSubscription?.dispose();
     this.session = session;
     this.sessionSubscription = session?.onMessage((message) => {
-      if (this.ready) this.post(message);
+      if (!this.ready) return;
+      this.post(message);
+      // It has been seen: a canvas that opens later has its own.
+      if (message.type === 'view' && this.panel === 'canvas') session.takeView();
     });
     if (this.ready) this.replay();
   }
@@ -82,6 +89,8 @@ export class ViewConnection implements vscode.Disposable {
     this.post({ type: 'reset' });
     if (!this.session) this.post({ type: 'session', session: null });
     else for (const message of this.session.replay()) this.post(message);
+    const view = this.panel === 'canvas' ? this.session?.takeView() : null;
+    if (view) this.post({ type: 'view', view });
   }
 
   private post(message: HostToView): void {
@@ -137,6 +146,10 @@ export class ViewConnection implements vscode.Disposable {
     if (!this.session) return Promise.reject(new Error('No checkpoint is open; trace one first.'));
     if (message.call === 'pickTarget') return this.actions.pickTarget(this.session);
     if (message.call === 'pickMask') return this.actions.pickMask(this.session);
+    if (message.call === 'saveMaps') return saveMaps(this.session);
+    if (message.call === 'copyLink') {
+      return this.actions.copyLink(this.session, (message.params as ViewCalls['copyLink']['params']).view);
+    }
     return this.session.answer(message.call, message.params);
   }
 

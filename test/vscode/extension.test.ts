@@ -9,7 +9,7 @@ interface Manifest {
 
 describe('extension', () => {
   it('is activated by what it contributes only', async () => {
-    assert.deepEqual((extension.packageJSON as Manifest).activationEvents, []);
+    assert.deepEqual((extension.packageJSON as Manifest).activationEvents, ['onUri']);
     await api();
     assert.equal(extension.isActive, true);
   });

@@ -33,9 +33,33 @@ export const actions: readonly Action[] = [
   layout('beside', 'split-horizontal', 'Two Pictures Side by Side'),
   layout('wipe', 'arrow-both', 'Wipe Between Two Pictures'),
   {
+    id: 'export',
+    icon: 'export',
+    label: () => 'Export Figure or Maps…',
+    pressed: (canvas) => canvas.exporting,
+    run(canvas) {
+      canvas.exporting = !canvas.exporting;
+      canvas.requestUpdate();
+    },
+  },
+  {
+    id: 'copyLink',
+    icon: 'link',
+    label: () => 'Copy Link to This View',
+    run(canvas) {
+      canvas.session.host.call('copyLink', { view: canvas.linkView }).then(
+        () => canvas.say('The link is on the clipboard.'),
+        (error: unknown) => canvas.say(error instanceof Error ? error.message : String(error)),
+      );
+    },
+  },
+  {
     id: 'copyCommandLine',
     icon: 'terminal',
     label: () => 'Copy Command Line',
-    run: ({ session }) => session.host.post({ type: 'command', command: 'copyCommandLine' }),
+    run(canvas) {
+      canvas.session.host.post({ type: 'command', command: 'copyCommandLine' });
+      canvas.say('The command line is on the clipboard.');
+    },
   },
 ];

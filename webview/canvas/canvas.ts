@@ -1,6 +1,7 @@
 /** What all parts of the canvas share: the session, what the person chose, and what is asked of the host. */
 import type { LitElement } from 'lit';
 import type { LayerTrace } from '../../src/tracing/types';
+import type { LinkView } from '../../src/panels/link';
 import type { ViewCalls } from '../../src/panels/protocol';
 import type { Ablation, FloatMap, PixelProbe } from '../../src/worker/protocol';
 import { Intent, merged } from '../shared/intent';
@@ -44,6 +45,38 @@ export const defaults = {
   /** What parts keep, by their ids. */
   parts: {} as Readonly<Record<string, Readonly<Record<string, unknown>>>>,
 };
+
+/** What a link carries of it; numbers with their bounds, because a link may say anything. */
+const linked: Readonly<Partial<Record<keyof typeof defaults, readonly [number, number] | null>>> = {
+  mode: null,
+  layout: null,
+  other: null,
+  baseline: null,
+  errorOf: null,
+  sort: null,
+  hideDead: null,
+  signed: null,
+  shared: null,
+  wipe: [0, 1],
+  cover: [0, 1],
+  zoom: [1, 1000],
+  centreX: [0, 1],
+  centreY: [0, 1],
+  gamma: [0.2, 2],
+  size: [12, 240],
+};
+
+/** What of a link's view this canvas knows, within bounds. */
+export function bounded(view: LinkView): LinkView {
+  return Object.fromEntries(
+    Object.entries(view).flatMap(([name, value]) => {
+      if (!Object.hasOwn(linked, name)) return [];
+      const bounds = linked[name as keyof typeof linked];
+      if (!bounds) return [[name, value]];
+      return typeof value === 'number' ? [[name, Math.max(bounds[0], Math.min(bounds[1], value))]] : [];
+    }),
+  );
+}
 
 /**
  * One answer of the host that follows what is wanted: asked again when that changes, late answers dropped.
@@ -93,6 +126,10 @@ export class Canvas {
   probe: PixelProbe | null = null;
   /** The form that changes what was assumed is open. */
   changing = false;
+  /** The dialogue for figures and files is open. */
+  exporting = false;
+  /** Last thing done, for screen readers and the toolbar. */
+  said = '';
 
   /** Where the picture lies in its frame, CSS pixels: x = transform.x + transform.scale · column. */
   transform: Transform | null = null;
@@ -115,6 +152,9 @@ export class Canvas {
     session.onChange = () => {
       this.changing = true;
       element.requestUpdate();
+    };
+    session.onView = (view) => {
+      this.set(merged(this.intent.value, bounded(view)));
     };
     const changed = (problem: string | null) => {
       this.problem = problem;
@@ -152,6 +192,12 @@ export class Canvas {
     this.element.requestUpdate();
   }
 
+  /** Tells the person, in a sentence, what has been done or why not. */
+  say(sentence: string): void {
+    this.said = sentence;
+    this.element.requestUpdate();
+  }
+
   requestUpdate(): void {
     this.element.requestUpdate();
   }
@@ -160,6 +206,15 @@ export class Canvas {
   set(change: Partial<typeof defaults>): void {
     this.intent.set(change);
     this.element.requestUpdate();
+  }
+
+  /** What differs from the defaults, for a link that shows the same to somebody else. */
+  get linkView(): LinkView {
+    const { value } = this.intent;
+    const entries = Object.entries(value).filter(
+      ([name, own]) => Object.hasOwn(linked, name) && own !== defaults[name as keyof typeof defaults],
+    );
+    return Object.fromEntries(entries) as LinkView;
   }
 
   /** What a part keeps of the person's intent across reloads; change it with `keep`. */

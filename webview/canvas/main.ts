@@ -7,6 +7,8 @@ import { percent } from '../shared/format';
 import { Canvas } from './canvas';
 import './changeForm';
 import type { Change } from './changeForm';
+import './exportDialog';
+import type { OverflowRow } from '../shared/overflow';
 import { divider } from './divider';
 import { inSlot } from './parts';
 import { pictureArea } from './pictureArea';
@@ -56,7 +58,9 @@ export class CanvasView extends LitElement {
         <div class="under">${inSlot(canvas, 'underPicture')}</div>
         ${divider(canvas)} ${sheetArea(canvas)}
       </main>
-      <div class="visually-hidden" role="status" aria-live="polite">${this.announcement()}</div>`;
+      ${canvas.exporting ? this.exportDialog() : nothing}
+      <div class="visually-hidden" role="status" aria-live="polite">${this.announcement()}</div>
+      <div class="visually-hidden" role="status" aria-live="polite" data-testid="said">${canvas.said}</div>`;
   }
 
   private changeForm(name: string, inspection: Inspection) {
@@ -75,6 +79,16 @@ export class CanvasView extends LitElement {
         canvas.session.host.post({ type: 'apply', ...detail });
       }}
     ></nc-change-form>`;
+  }
+
+  private exportDialog() {
+    const { canvas } = this;
+    const close = () => {
+      canvas.exporting = false;
+      this.requestUpdate();
+      this.renderRoot.querySelector<OverflowRow>('.actions')?.focusEntry('export');
+    };
+    return html`<nc-export .canvas=${canvas} @close=${close}></nc-export>`;
   }
 
   private announcement(): string {

@@ -12,6 +12,12 @@ import type { Bitmap } from './picture';
 /** Answers of the host that a mode is painted from. */
 export type Need = 'selection' | 'neuronsPerPixel' | 'ablation';
 
+export interface Range {
+  readonly low: string;
+  readonly high: string;
+  readonly colours: ColourMap;
+}
+
 export interface PictureMode {
   readonly id: string;
   /** On its button, and on a narrow one. */
@@ -25,6 +31,8 @@ export interface PictureMode {
   /** Null until it is there: the reconstruction is shown meanwhile. */
   paint(canvas: Canvas): Bitmap | null;
   legend?(canvas: Canvas): TemplateResult | typeof nothing;
+  /** The ends of its colours, where they stand for numbers. */
+  range?(canvas: Canvas): Range | null;
   /** What a pixel says when it is large enough to be written on, a line each; its colour when left out. */
   values?(canvas: Canvas, row: number, column: number): readonly string[];
 }
@@ -96,6 +104,10 @@ export const modes: readonly PictureMode[] = [
       const map = error(canvas);
       return map && { ...map, rgba: paintMagnitude(map, largest(map), canvas.theme.magnitude) };
     },
+    range(canvas) {
+      const map = error(canvas);
+      return map && { low: '0', high: significant(largest(map), 2), colours: canvas.theme.magnitude };
+    },
     legend: errorLegend,
     values: (canvas, row, column) => [significant(at(error(canvas), canvas, row, column) ?? NaN, 2)],
   },
@@ -125,11 +137,8 @@ export const modes: readonly PictureMode[] = [
         rgba: paintOverlay(picture, map, largest(map), theme.signed, intent.value.cover),
       };
     },
-    legend({ map, theme }) {
-      if (!map) return nothing;
-      const limit = significant(largest(map), 2);
-      return legend(`−${limit}`, `+${limit}`, theme.signed);
-    },
+    range: signedRange,
+    legend: rangeLegend,
     values: (canvas, row, column) => [signed(at(canvas.map, canvas, row, column) ?? NaN, 2)],
   },
   {
@@ -141,11 +150,8 @@ export const modes: readonly PictureMode[] = [
     missing: needsNeurons,
     paint: ({ map, theme }) =>
       map && { width: map.width, height: map.height, rgba: paintSigned(map, largest(map), theme.signed) },
-    legend({ map, theme }) {
-      if (!map) return nothing;
-      const limit = significant(largest(map), 2);
-      return legend(`−${limit}`, `+${limit}`, theme.signed);
-    },
+    range: signedRange,
+    legend: rangeLegend,
     values: (canvas, row, column) => [signed(at(canvas.map, canvas, row, column) ?? NaN, 2)],
   },
   {
@@ -175,8 +181,9 @@ export const modes: readonly PictureMode[] = [
         height: map.height,
         rgba: paintMagnitude(map, largest(map), theme.magnitude),
       },
-    legend: ({ neuronsPerPixel: map, theme }) =>
-      map ? legend('0', percent(largest(map), 0), theme.magnitude) : nothing,
+    range: ({ neuronsPerPixel: map, theme }) =>
+      map && { low: '0', high: percent(largest(map), 0), colours: theme.magnitude },
+    legend: rangeLegend,
     values: (canvas, row, column) => [percent(at(canvas.neuronsPerPixel, canvas, row, column) ?? NaN, 0)],
   },
 ];
@@ -196,10 +203,19 @@ function gradient(colours: ColourMap): string {
   return `linear-gradient(to right, ${stops.join(', ')})`;
 }
 
-export const legend = (low: string, high: string, colours: ColourMap) =>
-  html`<div class="overlay legend number">
-    <span>${low}</span><i style="background: ${gradient(colours)}"></i><span>${high}</span>
-  </div>`;
+function signedRange({ map, theme }: Canvas): Range | null {
+  if (!map) return null;
+  const limit = significant(largest(map), 2);
+  return { low: `−${limit}`, high: `+${limit}`, colours: theme.signed };
+}
+
+const rangeBar = ({ low, high, colours }: Range) =>
+  html`<span>${low}</span><i style="background: ${gradient(colours)}"></i><span>${high}</span>`;
+
+function rangeLegend(this: PictureMode, canvas: Canvas) {
+  const range = this.range?.(canvas);
+  return range ? html`<div class="overlay legend number">${rangeBar(range)}</div>` : nothing;
+}
 
 const figures = new Memo<Likeness | null>();
 
@@ -210,7 +226,9 @@ function errorLegend(canvas: Canvas) {
   const map = error(canvas);
   const ssim = similarity(canvas);
   if (!map || !ssim || !reconstruction || !target) return nothing;
-  const all = figures.get([ssim], () => likeness(reconstruction, target, ssim, () => true));
+  const measured = figures.get([ssim], () => likeness(reconstruction, target, ssim, () => true));
+  // The trace knows it from unrounded values.
+  const all = measured && { ...measured, psnr: session.view?.psnr ?? measured.psnr };
   const part = partSeen(canvas, ssim);
   const change = (event: Event) => canvas.set({ errorOf: (event.target as HTMLSelectElement).value });
   const words = ({ psnr, ssim: value }: Likeness) => `${decibel(psnr)} · SSIM ${value.toFixed(3)}`;
@@ -219,8 +237,7 @@ function errorLegend(canvas: Canvas) {
       <option value="difference" ?selected=${!isSsim(canvas)}>|difference|</option>
       <option value="ssim" ?selected=${isSsim(canvas)}>1 − SSIM</option>
     </select>
-    <span>0</span><i style="background: ${gradient(theme.magnitude)}"></i
-    ><span>${significant(largest(map), 2)}</span>
+    ${rangeBar({ low: '0', high: significant(largest(map), 2), colours: theme.magnitude })}
     <span class="figures">
       ${all ? html`<span title="PSNR and SSIM of the whole picture">${words(all)}</span>` : nothing}
       ${part ? html`<span data-testid="error-part" title=${part.title}>${part.name}: ${words(part.likeness)}</span>` : nothing}

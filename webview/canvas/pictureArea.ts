@@ -178,7 +178,7 @@ function wipe(canvas: Canvas) {
     to(intent.value.wipe + step);
   };
   return html`<div
-    class="wipe"
+    class="wiper"
     role="slider"
     tabindex="0"
     aria-label="Border between the two pictures"

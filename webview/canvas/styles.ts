@@ -359,7 +359,7 @@ export const styles = [
     .cover {
       padding: 0 6px;
     }
-    .wipe {
+    .wiper {
       position: absolute;
       top: 0;
       bottom: 0;
@@ -368,14 +368,14 @@ export const styles = [
       cursor: ew-resize;
       touch-action: none;
     }
-    .wipe::before {
+    .wiper::before {
       content: '';
       position: absolute;
       inset: 0 6px;
       background: #fff;
       border-inline: 1px solid #000a;
     }
-    .wipe::after {
+    .wiper::after {
       content: '';
       position: absolute;
       top: 50%;
@@ -387,10 +387,10 @@ export const styles = [
       background: #fff;
       border: 1px solid #000a;
     }
-    .wipe:focus-visible {
+    .wiper:focus-visible {
       outline: none;
     }
-    .wipe:focus-visible::after {
+    .wiper:focus-visible::after {
       outline: 2px solid var(--vscode-focusBorder);
       outline-offset: 1px;
     }

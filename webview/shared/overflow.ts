@@ -251,6 +251,15 @@ export class OverflowRow extends LitElement {
     if (shown.length === buttons.length) this.open = false;
   }
 
+  /** Puts the focus on an entry, or on the menu that holds it. */
+  focusEntry(id: string): void {
+    const at = this.entries.findIndex((entry) => entry.id === id);
+    const button = this.shown.includes(at)
+      ? this.renderRoot.querySelectorAll<HTMLElement>('.row > button')[at]
+      : this.renderRoot.querySelector<HTMLElement>('[data-testid=more]');
+    button?.focus();
+  }
+
   private choose(id: string): void {
     this.open = false;
     this.dispatchEvent(new CustomEvent('choose-entry', { detail: id }));

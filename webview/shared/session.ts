@@ -1,5 +1,6 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import type { HostMessage, RegionView, Selection, SessionView } from '../../src/panels/protocol';
+import type { LinkView } from '../../src/panels/link';
 import type { Clustering, LayerTrace } from '../../src/tracing/types';
 import type { Picture } from '../../src/worker/protocol';
 import { Host } from './host';
@@ -29,6 +30,8 @@ export class Session implements ReactiveController {
   regionError: string | null = null;
   /** Called when the palette asks to change what was assumed. */
   onChange: () => void = () => {};
+  /** Called with what a link says about zoom, mode and the like. */
+  onView: (view: LinkView) => void = () => {};
   readonly host: Host;
   /** Selections sent whose echo has not come back: until then an older echo must not undo a newer click. */
   private sent: { readonly selection: string; readonly time: number }[] = [];
@@ -78,6 +81,9 @@ export class Session implements ReactiveController {
         break;
       case 'change':
         this.onChange();
+        break;
+      case 'view':
+        this.onView(message.view);
         break;
       case 'reset':
         this.reconstruction = this.target = this.clustering = null;
