@@ -13,7 +13,7 @@ export interface Link {
 
 /** Longer ones are refused before anything is read from them. */
 const LONGEST = 8192;
-const MOST_NEURONS = 500;
+const MOST_NEURONS = 400;
 const LARGEST_INDEX = 1e7;
 
 /** Names in the query that are not part of the view. */

@@ -1,5 +1,6 @@
 import { html } from 'lit';
-import { defaults, type Canvas } from './canvas';
+import type { Canvas } from './canvas';
+import { defaults } from './linkedView';
 
 const clamp = (value: number) => Math.max(0.15, Math.min(0.85, value));
 

@@ -1,7 +1,7 @@
 /** What the picture can show. To add one, name it in `modes`. */
 import { html, nothing, type TemplateResult } from 'lit';
 import type { FloatMap } from '../../src/worker/protocol';
-import { decibel, percent, signed, significant } from '../shared/format';
+import { decibel, integer, percent, signed, significant } from '../shared/format';
 import type { ColourMap } from '../shared/colourMaps';
 import { Memo } from '../shared/memo';
 import type { Canvas } from './canvas';
@@ -229,7 +229,7 @@ function errorLegend(canvas: Canvas) {
   const measured = figures.get([ssim], () => likeness(reconstruction, target, ssim, () => true));
   // The trace knows it from unrounded values.
   const all = measured && { ...measured, psnr: session.view?.psnr ?? measured.psnr };
-  const part = partSeen(canvas, ssim);
+  const part = partMeasured(canvas, ssim);
   const change = (event: Event) => canvas.set({ errorOf: (event.target as HTMLSelectElement).value });
   const words = ({ psnr, ssim: value }: Likeness) => `${decibel(psnr)} · SSIM ${value.toFixed(3)}`;
   return html`<div class="overlay legend number" data-testid="error-legend">
@@ -247,27 +247,30 @@ function errorLegend(canvas: Canvas) {
 
 const parts = new Memo<Likeness | null>();
 
-/** The part of the picture that is seen, when it is not the whole. */
-function partSeen(canvas: Canvas, ssim: FloatMap) {
+/** The marked region, or what is seen of the picture when it is not the whole. */
+function partMeasured(canvas: Canvas, ssim: FloatMap) {
   const { session, visible } = canvas;
   const { reconstruction, target } = session;
-  if (!reconstruction || !target || !visible) return null;
+  if (!reconstruction || !target) return null;
+  const mask = session.region?.mask;
+  if (mask && mask.width === reconstruction.width && mask.height === reconstruction.height) {
+    const { width, data } = mask;
+    const measured = parts.get([ssim, mask], () =>
+      likeness(reconstruction, target, ssim, (row, column) => data[row * width + column] === 1),
+    );
+    const title = `PSNR and SSIM of the ${integer(mask.area)} pixels of the marked region`;
+    return measured && { name: 'region', title, likeness: measured };
+  }
+  if (!visible) return null;
   const { top, bottom, left, right } = visible;
-  const measured = parts.get([ssim, top, bottom, left, right], () =>
+  const measured = parts.get([ssim, [top, bottom, left, right].join()], () =>
     likeness(
-      reconstruction,
-      target,
-      ssim,
+      ...([reconstruction, target, ssim] as const),
       (row, column) => row >= top && row < bottom && column >= left && column < right,
     ),
   );
-  return (
-    measured && {
-      name: 'seen',
-      title: `Rows ${top}–${bottom - 1}, columns ${left}–${right - 1}`,
-      likeness: measured,
-    }
-  );
+  const title = `PSNR and SSIM of rows ${top}–${bottom - 1}, columns ${left}–${right - 1}`;
+  return measured && { name: 'seen', title, likeness: measured };
 }
 
 /** What taking the neurons away costs. */
