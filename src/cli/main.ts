@@ -13,6 +13,7 @@ import type {
   Result,
   TraceResult,
 } from '../worker/protocol';
+import { Pool, workerScript } from '../worker/pool';
 import { Service } from '../worker/service';
 import { inspectionText, traceJson, traceText } from './output';
 
@@ -96,7 +97,7 @@ function wholeNumber(name: string, text: string | undefined, least: number): num
 }
 
 class Run {
-  private readonly service = new Service();
+  private readonly service = new Service(new Pool(workerScript()));
   private cancelled = false;
   private readonly cancel: CancelToken;
 

@@ -36,7 +36,14 @@ export function onnxruntimeEngine(threads = availableParallelism()): Engine {
   return {
     name: `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common} (cpu)`,
     async load(graph: Graph, outputs: readonly string[]): Promise<EngineSession> {
-      const session = await ort.InferenceSession.create(toOnnx(graph, outputs), {
+      const given = new Set(graph.inputs.map(({ name }) => name));
+      const computed = outputs.filter((name) => !given.has(name));
+      if (computed.length === 0)
+        return {
+          run: (feeds, into) => Promise.resolve(copies(outputs, feeds, into)),
+          release: () => Promise.resolve(),
+        };
+      const session = await ort.InferenceSession.create(toOnnx(graph, computed), {
         executionProviders: ['cpu'],
         graphOptimizationLevel: 'all',
         intraOpNumThreads: threads,
@@ -46,7 +53,7 @@ export function onnxruntimeEngine(threads = availableParallelism()): Engine {
         enableMemPattern: false,
         logSeverityLevel: 3,
       });
-      return new OnnxRuntimeSession(ort, session);
+      return new OnnxRuntimeSession(ort, session, outputs);
     },
   };
 }
@@ -55,6 +62,7 @@ class OnnxRuntimeSession implements EngineSession {
   constructor(
     private readonly ort: Ort,
     private readonly session: InferenceSession,
+    private readonly outputs: readonly string[],
   ) {}
 
   private tensor({ data, shape }: EngineTensor): Tensor {
@@ -65,23 +73,47 @@ class OnnxRuntimeSession implements EngineSession {
     feeds: ReadonlyMap<string, EngineTensor>,
     into?: ReadonlyMap<string, EngineTensor>,
   ): Promise<ReadonlyMap<string, EngineTensor>> {
-    const tensors = (values: ReadonlyMap<string, EngineTensor>) =>
+    const { outputNames } = this.session;
+    const tensors = (values: Iterable<readonly [string, EngineTensor]>) =>
       Object.fromEntries(Array.from(values, ([name, value]) => [name, this.tensor(value)] as const));
-    if (into) {
-      await this.session.run(tensors(feeds), tensors(into));
-      return into;
-    }
-    const results = await this.session.run(tensors(feeds));
-    return new Map(
-      this.session.outputNames.map((name) => {
-        const { dims, data } = results[name];
-        if (!(data instanceof Float32Array)) throw new Error(`output ${name} is not float32`);
-        return [name, { shape: dims, data }];
-      }),
+    const wanted = into && tensors(outputNames.map((name) => [name, into.get(name)!] as const));
+    const results = await (wanted
+      ? this.session.run(tensors(feeds), wanted)
+      : this.session.run(tensors(feeds)));
+    // onnxruntime leaves a given tensor as it is when the output is an input of the graph.
+    const values = new Map(
+      copies(
+        this.outputs.filter((name) => feeds.has(name)),
+        feeds,
+        into,
+      ),
     );
+    for (const name of outputNames) {
+      const given = into?.get(name);
+      const { dims, data } = given ? { dims: given.shape, data: given.data } : results[name];
+      if (!(data instanceof Float32Array)) throw new Error(`output ${name} is not float32`);
+      values.set(name, { shape: dims, data });
+    }
+    return values;
   }
 
   release(): Promise<void> {
     return this.session.release();
   }
+}
+
+/** Outputs that are inputs of the graph. */
+function copies(
+  names: readonly string[],
+  feeds: ReadonlyMap<string, EngineTensor>,
+  into: ReadonlyMap<string, EngineTensor> | undefined,
+): ReadonlyMap<string, EngineTensor> {
+  return new Map(
+    names.map((name) => {
+      const { shape, data } = feeds.get(name)!;
+      const copy = into?.get(name) ?? { shape, data: new Float32Array(data.length) };
+      copy.data.set(data);
+      return [name, copy];
+    }),
+  );
 }

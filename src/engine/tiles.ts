@@ -22,9 +22,25 @@ export interface TileRun {
   ) => void | Promise<void>;
   /** Outputs that get memory of their own in every tile. */
   readonly keep?: ReadonlySet<string>;
+  /** Takes the next pixels to run, at most `size`; undefined when there are none left. In order when omitted. */
+  readonly claim?: Claim;
   /** Bytes that the values of one tile may take. */
   readonly memoryBudget?: number;
   readonly cancel?: CancelToken;
+}
+
+/** Hands out each pixel of a picture once, as runs of consecutive ones `[start, end)`. */
+export type Claim = (size: number) => readonly [start: number, end: number] | undefined;
+
+/** Claims from the first pixel to the last. */
+export function inOrder(pixels: number): Claim {
+  let next = 0;
+  return (size) => {
+    if (next >= pixels) return undefined;
+    const start = next;
+    next = Math.min(start + size, pixels);
+    return [start, next];
+  };
 }
 
 /** Longest time that one run may keep the thread, so that cancelling takes effect soon. Milliseconds. */
@@ -42,7 +58,7 @@ function tileSize(pixels: number, limit: number): number {
 }
 
 /**
- * Runs a pixel graph over a whole picture, tile by tile in order; memory does not grow with the picture.
+ * Runs a pixel graph over a picture, tile by tile; memory does not grow with the picture.
  * Between tiles the event loop gets its turn and `cancel` is asked.
  * @throws CancelledError
  */
@@ -50,10 +66,10 @@ export async function runTiles(run: TileRun): Promise<void> {
   const {
     session,
     graph,
-    pixels,
     fill,
     onTile,
     keep,
+    claim = inOrder(run.pixels),
     memoryBudget = 64 << 20,
     cancel = neverCancelled,
   } = run;
@@ -68,9 +84,9 @@ export async function runTiles(run: TileRun): Promise<void> {
   const coordinates = new Float32Array(dims * limit);
   let buffers = new Map<string, { readonly rows: number; readonly data?: Float32Array }>();
 
-  for (let start = 0; start < pixels;) {
+  for (let span = claim(tile); span; span = claim(tile)) {
     cancel.throwIfCancelled();
-    const end = Math.min(start + tile, pixels);
+    const [start, end] = span;
     const count = end - start;
     const view = coordinates.subarray(0, dims * count);
     fill(view, start, end);
@@ -85,12 +101,11 @@ export async function runTiles(run: TileRun): Promise<void> {
     const outputs = await session.run(feeds, into.size > 0 ? into : undefined);
     const elapsed = performance.now() - before;
     await onTile(start, end, outputs);
-    start = end;
 
     const next = tileSize((count * longestRun) / Math.max(elapsed, 0.1), limit);
     // A short last tile says little; growing one step at a time forgives one lucky measurement.
     if (count === tile) tile = Math.min(next, 2 * tile, limit);
-    if (buffers.size === 0 && start < pixels) {
+    if (buffers.size === 0) {
       buffers = new Map(Array.from(outputs, ([name, output]) => [name, bufferFor(name, output)]));
     }
   }

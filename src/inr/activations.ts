@@ -11,11 +11,14 @@ export interface Act {
   readonly scalar?: (z: number) => number;
 }
 
+/** One with its function of a number. */
+export type MonotoneAct = Act & Required<Pick<Act, 'scalar'>>;
+
 const unary = (
   kind: Activation,
   op: 'Relu' | 'Tanh' | 'Sigmoid' | 'Softplus' | 'Elu' | 'Selu',
   scalar: (z: number) => number,
-): Act => ({ kind, apply: (graph, z) => graph.op(op, [z]), scalar });
+): MonotoneAct => ({ kind, apply: (graph, z) => graph.op(op, [z]), scalar });
 
 export const identity: Act = { kind: 'identity', apply: (_, z) => z };
 
@@ -50,7 +53,9 @@ export const tanh = unary('tanh', 'Tanh', Math.tanh);
 const SELU = { alpha: 1.6732632423543772, gamma: 1.0507009873554805 };
 
 /** Activations without constants. */
-export const plainActs: Readonly<Record<Exclude<HiddenActivation, 'sine' | 'gaussian' | 'finer'>, Act>> = {
+export const plainActs: Readonly<
+  Record<Exclude<HiddenActivation, 'sine' | 'gaussian' | 'finer'>, MonotoneAct>
+> = {
   relu,
   sigmoid,
   tanh,

@@ -550,8 +550,7 @@ function activationAfter(
   const direct = new Set((consumers.get(layer.preActivation) ?? []).map((node) => node.op));
   const has = (...names: string[]) => names.some((name) => ops.has(name));
   const plain = (kind: keyof typeof plainActs): FoundActivation => {
-    const { scalar } = plainActs[kind];
-    return { kind, ...(scalar && { scalar }) };
+    return { kind, scalar: plainActs[kind].scalar };
   };
   if (has('Sin')) return { kind: has('Abs') ? 'finer' : has('Exp') ? 'gabor' : 'sine' };
   if (direct.has('Relu')) return plain('relu');

@@ -1,3 +1,4 @@
+import { plainActs } from '../inr/activations';
 import type { Activation, TracedLayer } from '../inr/types';
 
 /** Activations of a layer's neurons at consecutive pixels (row-major over the picture). */
@@ -12,6 +13,9 @@ export interface ActivationTile {
   readonly imaginary?: Float32Array;
 }
 
+/** Activations under which a larger sum stays larger; they have a function of one number. */
+type MonotoneActivation = keyof typeof plainActs;
+
 /**
  * A layer's contribution maps in closed form: `C_i = σ(S_i·x_i + B)`, which equals the sum over
  * outputs of `W_ji·x_i + b_j/n` without ever building it (tracing.md §1; XINC, arXiv 2401.10217).
@@ -22,8 +26,8 @@ export interface ContributionFormula {
   readonly scale: Float64Array;
   /** B. */
   readonly shift: number;
-  /** σ, where there is one; `relu` is spelled out because it is by far the commonest. */
-  readonly sigma: 'none' | 'relu' | ((z: number) => number);
+  /** σ by its name, so that a formula can be sent to another thread; `none` where there is none. */
+  readonly sigma: 'none' | MonotoneActivation;
   /** Present for complex layers; the map is then this part of the complex affine map. */
   readonly complex?: {
     readonly scale: Float64Array;
@@ -41,6 +45,8 @@ const displayNames: Partial<Record<Activation, string>> = {
   selu: 'SELU',
   'leaky-relu': 'leaky ReLU',
 };
+
+const isMonotone = (activation: Activation): activation is MonotoneActivation => activation in plainActs;
 
 /**
  * Maps of a linear layer. On hidden layers σ is the layer's activation when it is monotone; a sine or
@@ -66,11 +72,14 @@ export function contributionFormula(layer: TracedLayer): ContributionFormula {
       definition: part === 'real' ? 'Re Σ_j c_ij' : '|Σ_j c_ij|',
     };
   }
-  if (layer.last || !layer.activate) return { ...affine, sigma: 'none', definition: 'Σ_j c_ij' };
+  const { activation } = layer;
+  // An activation with a constant of its own (a leaky ReLU's slope) has no such function.
+  if (layer.last || !layer.activate || !isMonotone(activation))
+    return { ...affine, sigma: 'none', definition: 'Σ_j c_ij' };
   return {
     ...affine,
-    sigma: layer.activation === 'relu' ? 'relu' : layer.activate,
-    definition: `σ(Σ_j c_ij) with σ = ${displayNames[layer.activation] ?? layer.activation}`,
+    sigma: activation,
+    definition: `σ(Σ_j c_ij) with σ = ${displayNames[activation] ?? activation}`,
   };
 }
 
@@ -120,7 +129,8 @@ export function evaluate(
   } else if (sigma === 'relu') {
     for (let k = 0; k < count; k++) out[at + k] = Math.max(0, scale * x[k] + shift);
   } else {
-    for (let k = 0; k < count; k++) out[at + k] = sigma(scale * x[k] + shift);
+    const { scalar } = plainActs[sigma];
+    for (let k = 0; k < count; k++) out[at + k] = scalar(scale * x[k] + shift);
   }
 }
 

@@ -49,7 +49,8 @@ class Cells {
 export class PreviewAccumulator {
   private readonly rows: Cells;
   private readonly columns: Cells;
-  private readonly sums: Float32Array;
+  /** Sum of each map in each cell, `[maps, height, width]`. */
+  readonly sums: Float32Array;
   /** A row of which only a part is at hand. */
   private readonly row: Float32Array;
 

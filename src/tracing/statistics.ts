@@ -16,6 +16,17 @@ const BINS = 1 << (31 - LOW_BITS);
 const BIN_ERROR = 2 ** -10;
 const MAGNITUDE = 0x7fffffff;
 
+/** Statistics of some of a picture's tiles; those of all tiles are their sum. */
+export interface LayerShare {
+  readonly total: Float64Array;
+  readonly signed: Float64Array;
+  readonly largest: Float64Array;
+  readonly pixels: Uint32Array;
+  readonly counts: Int32Array;
+  readonly previews: Float32Array;
+  readonly area: number;
+}
+
 /**
  * Statistics of one layer's maps, gathered tile by tile; memory does not grow with the picture.
  * The loops are plain on purpose: they run once for every neuron and pixel.
@@ -100,6 +111,24 @@ export class LayerAccumulator {
     return above;
   }
 
+  /** What was gathered so far, to be sent to another thread and merged there. The arrays are this object's own. */
+  share(): LayerShare {
+    const { total, signed, largest, pixels, counts, area } = this;
+    return { total, signed, largest, pixels, counts, previews: this.previews.sums, area };
+  }
+
+  /** Adds what another accumulator of the same layer gathered from other tiles. */
+  merge(share: LayerShare): void {
+    addTo(this.total, share.total);
+    addTo(this.signed, share.signed);
+    addTo(this.pixels, share.pixels);
+    addTo(this.counts, share.counts);
+    addTo(this.previews.sums, share.previews);
+    for (let i = 0; i < this.largest.length; i++)
+      this.largest[i] = Math.max(this.largest[i], share.largest[i]);
+    this.area += share.area;
+  }
+
   statistics(): NeuronStatistics {
     const { total, signed, largest, pixels, area } = this;
     const layerTotal = total.reduce((sum, t) => sum + t, 0);
@@ -122,6 +151,12 @@ export class LayerAccumulator {
   atlas(): PreviewAtlas {
     return this.previews.atlas();
   }
+}
+
+type Numbers = Float64Array | Float32Array | Uint32Array | Int32Array;
+
+function addTo<T extends Numbers>(sum: T, more: T): void {
+  for (let k = 0; k < sum.length; k++) sum[k] += more[k];
 }
 
 /** Value in the middle of each bin. */

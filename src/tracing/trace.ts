@@ -1,4 +1,4 @@
-import { runTiles } from '../engine/tiles';
+import { inOrder, runTiles } from '../engine/tiles';
 import type { Engine, EngineTensor } from '../engine/types';
 import { neverCancelled, UsageError, type CancelToken } from '../errors';
 import { fillCoordinates } from '../inr/coordinates';
@@ -14,7 +14,14 @@ import {
 import { chosenLayers } from './chosenLayers';
 import { Ablation, type Ablated, type Baseline } from './ablation';
 import type { PictureValues } from './regions';
-import { countAbove, distributedness, LayerAccumulator, type Thresholds } from './statistics';
+import { drawnSize, runShare, type Pass, type RunPass } from './pass';
+import {
+  countAbove,
+  distributedness,
+  LayerAccumulator,
+  type LayerShare,
+  type Thresholds,
+} from './statistics';
 import type { Completeness, LayerTrace } from './types';
 import { traceFrame } from './video/trace';
 
@@ -28,7 +35,12 @@ export interface TraceOptions {
   readonly layers?: readonly string[];
   readonly cancel?: CancelToken;
   /** The network's output `[H, W, C]`, unclamped, before any map. */
-  readonly onReconstruction?: (values: Float32Array) => void;
+  readonly onReconstruction?: (
+    values: Float32Array,
+    size: { readonly height: number; readonly width: number },
+  ) => void;
+  /** Runs the network in other threads; in this one when undefined. */
+  readonly runPass?: RunPass;
   /** Frame of a video; a fraction lies between two. 0 when undefined. */
   readonly frame?: number;
   readonly onLayer?: (index: number, layer: LayerTrace) => void;
@@ -40,14 +52,7 @@ interface Traced {
   readonly layer: TracedLayer;
   readonly formula: ContributionFormula;
   /** Activations over the whole picture, tile by tile, when they fit. */
-  readonly kept: readonly ActivationTile[] | undefined;
-}
-
-/** Graph values of consecutive pixels, by name. */
-interface KeptTile {
-  readonly start: number;
-  readonly count: number;
-  readonly values: ReadonlyMap<string, Float32Array>;
+  readonly kept: ActivationTile[] | undefined;
 }
 
 /** Milliseconds after which the event loop gets its turn. */
@@ -105,8 +110,14 @@ export interface Trace {
   dispose(): void;
 }
 
+/** Pictures of more pixels are drawn coarsely first, so that there is something to look at. */
+const LARGE = 1 << 18;
+/** Pixels on the long side of the coarse picture. */
+const COARSE_SIDE = 128;
+
 /**
- * Traces every layer of a network over its picture, or over one frame.
+ * Traces every layer of a network over its picture, or over one frame. Of a large picture, coarse results
+ * come first: the callbacks are then called twice.
  * @throws CancelledError @throws UsageError when a layer is not the network's, or its signal no picture
  */
 export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions): Promise<Trace> {
@@ -118,145 +129,169 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
     );
   }
   const wanted = chosenLayers(inr, options.layers);
-  const pixels = inr.signal.height * inr.signal.width;
-  const bytes = wanted.reduce((sum, l) => sum + l.inputs * pixels * (l.inputImaginary ? 8 : 4), 0);
-  const keep = bytes <= memoryBudget;
+  const run = options.runPass ?? inThisThread(engine);
+  const { height, width } = inr.signal;
+  const publish = (trace: PictureTrace) => {
+    onReconstruction?.(trace.reconstruction, trace.size);
+    for (const [index, layer] of trace.layers.entries()) {
+      cancel.throwIfCancelled();
+      onLayer?.(index, layer);
+    }
+    cancel.throwIfCancelled();
+  };
 
-  const trace = new PictureTrace(inr, engine);
-  const kept = await trace.reconstruct(new Set(keep ? valuesOf(wanted) : []), cancel, (fraction) =>
-    onProgress?.('Drawing the picture', fraction * (keep ? 0.5 : 0.3)),
-  );
-  onReconstruction?.(trace.reconstruction);
-
-  const begun = keep ? 0.5 : 0.3;
-  for (const [index, layer] of wanted.entries()) {
-    const share = (1 - begun) / wanted.length;
-    const detail = `Tracing layer ${index + 1} of ${wanted.length}: ${layer.name}`;
-    const progress = (fraction: number) => onProgress?.(detail, begun + share * (index + fraction));
-    progress(0);
-    const result = await trace.addLayer(layer, keep ? kept : undefined, cancel, progress);
-    onLayer?.(index, result);
+  const step = Math.ceil(Math.max(height, width) / COARSE_SIDE);
+  const coarse = height * width > LARGE;
+  if (coarse) {
+    onProgress?.('Drawing a coarse picture', 0);
+    const sketch = new PictureTrace(inr, engine, wanted, step, 0);
+    await sketch.run(run, cancel);
+    publish(sketch);
   }
+  const trace = new PictureTrace(inr, engine, wanted, 1, memoryBudget);
+  const detail = `Tracing ${wanted.length === 1 ? wanted[0].name : `${wanted.length} layers`}`;
+  await trace.run(run, cancel, (fraction) => onProgress?.(detail, fraction));
+  publish(trace);
   return trace;
 }
 
+/** A pass without other threads. */
+const inThisThread =
+  (engine: Engine): RunPass =>
+  async (pass, cancel, onTile) => {
+    const { height, width } = drawnSize(pass);
+    return [await runShare(pass, engine, inOrder(height * width), cancel, onTile)];
+  };
+
 const valuesOf = (layers: readonly TracedLayer[]) =>
   layers.flatMap(({ input, inputImaginary }) => (inputImaginary ? [input, inputImaginary] : [input]));
-
-function addScaled(sum: Float64Array, x: Float32Array, scale: number, shift: number): void {
-  for (let k = 0; k < x.length; k++) sum[k] += scale * x[k] + shift;
-}
 
 /** The trace of a coordinate network: activations of linear layers, pixel by pixel. */
 export class PictureTrace implements Trace {
   readonly frame = 0;
   readonly layers: LayerTrace[] = [];
+  /** Size of what is drawn. */
+  readonly size: { readonly height: number; readonly width: number };
   /** `[H, W, C]`, unclamped. */
   reconstruction: Float32Array = new Float32Array(0);
-  private readonly traced: Traced[] = [];
+  private readonly traced: Traced[];
   private readonly thresholds: Thresholds[] = [];
-  private residual: Completeness | undefined;
+  private residual: Completeness = { layer: '', largest: NaN, mean: NaN };
   /** Of the layer asked about last. */
   private ablation: { readonly layer: number; readonly runs: Promise<Ablation> } | undefined;
-  /** Last layer's output before its activation, `[channels, P]`. */
-  private affineOutput = new Float32Array(0);
 
+  /**
+   * @param step 1 for every pixel, n for every n-th row and column
+   * @param memoryBudget bytes that kept activations may take; the last layers are kept first
+   */
   constructor(
     readonly inr: Inr,
     private readonly engine: Engine,
-  ) {}
+    wanted: readonly TracedLayer[],
+    private readonly step: number,
+    memoryBudget: number,
+  ) {
+    this.size = drawnSize({ ...inr.signal, step });
+    let left = memoryBudget;
+    const pixels = this.size.height * this.size.width;
+    this.traced = wanted
+      .toReversed()
+      .map((layer) => {
+        const bytes = layer.inputs * pixels * (layer.inputImaginary ? 8 : 4);
+        const fits = bytes <= left;
+        if (fits) left -= bytes;
+        return { layer, formula: contributionFormula(layer), kept: fits ? [] : undefined };
+      })
+      .reverse();
+  }
 
   private get pixels(): number {
-    return this.inr.signal.height * this.inr.signal.width;
+    return this.size.height * this.size.width;
   }
 
   /** Residual of the last layer's contributions; NaN when that layer was not traced. */
   get completeness(): Completeness {
-    return this.residual ?? { layer: '', largest: NaN, mean: NaN };
+    return this.residual;
   }
 
-  /** Runs the network tile by tile for `names`; those in `keep` get memory of their own in every tile. */
-  private async run(
-    names: readonly string[],
-    cancel: CancelToken,
-    onTile: (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => void | Promise<void>,
-    keep: ReadonlySet<string> = new Set(),
-  ): Promise<void> {
+  private pass(): Pass {
     const { domain, graph, signal } = this.inr;
     if (domain.kind !== 'pixels') throw new Error('frames are not made of pixels');
-    const session = await this.engine.load(graph, [...new Set(names)]);
-    try {
-      await runTiles({
-        session,
-        graph,
-        pixels: this.pixels,
-        fill: (out, start, end) =>
-          fillCoordinates(domain.convention, signal.height, signal.width, start, end, out),
-        onTile,
-        keep,
-        cancel,
-      });
-    } finally {
-      await session.release();
+    const { height, width } = signal;
+    const last = this.traced.findIndex(({ layer }) => layer.last);
+    return {
+      graph,
+      convention: domain.convention,
+      height,
+      width,
+      step: this.step,
+      layers: this.traced.map(({ layer, formula, kept }) => ({
+        input: layer.input,
+        ...(layer.inputImaginary !== undefined && { inputImaginary: layer.inputImaginary }),
+        formula,
+        keep: kept !== undefined,
+      })),
+      ...(last >= 0 && {
+        check: {
+          layer: last,
+          value: this.traced[last].layer.preActivation,
+          outputs: Array.from({ length: this.traced[last].layer.outputs }, (_, j) =>
+            channelFormula(this.traced[last].layer, j),
+          ),
+        },
+      }),
+    };
+  }
+
+  /** Runs the network once for all layers. @throws CancelledError */
+  async run(runPass: RunPass, cancel: CancelToken, progress?: (fraction: number) => void): Promise<void> {
+    const { channels } = this.inr.signal;
+    const { pixels } = this;
+    this.reconstruction = new Float32Array(pixels * channels);
+    let done = 0;
+    const pass = this.pass();
+    const shares = await runPass(pass, cancel, ({ start, count, output, kept }) => {
+      for (let c = 0; c < channels; c++) {
+        for (let k = 0; k < count; k++) {
+          this.reconstruction[(start + k) * channels + c] = output[c * count + k];
+        }
+      }
+      for (const { layer, kept: tiles } of this.traced) {
+        const imaginary = layer.inputImaginary && kept.get(layer.inputImaginary);
+        const values = kept.get(layer.input);
+        if (values) tiles?.push({ start, count, values, ...(imaginary && { imaginary }) });
+      }
+      done += count;
+      progress?.(done / pixels);
+    });
+    for (const { kept } of this.traced) kept?.sort((a, b) => a.start - b.start);
+    for (const [index] of this.traced.entries()) {
+      this.layers.push(
+        this.summarise(
+          index,
+          shares.map(({ layers }) => layers[index]),
+        ),
+      );
+    }
+    if (pass.check) {
+      const { layer } = this.traced[pass.check.layer];
+      const sum = shares.reduce((all, { residual }) => all + residual.sum, 0);
+      this.residual = {
+        layer: layer.name,
+        largest: Math.max(...shares.map(({ residual }) => residual.largest)),
+        mean: sum / (pixels * layer.outputs),
+      };
     }
   }
 
-  /** @returns the values named in `keep`, over the whole picture */
-  async reconstruct(
-    keep: ReadonlySet<string>,
-    cancel: CancelToken,
-    progress: (fraction: number) => void,
-  ): Promise<readonly KeptTile[]> {
-    const { graph, signal } = this.inr;
-    const { channels } = signal;
-    const { pixels } = this;
-    const affine = this.inr.layers.at(-1)!.preActivation;
-    this.affineOutput = new Float32Array(pixels * channels);
-    this.reconstruction = new Float32Array(pixels * channels);
-    const kept: KeptTile[] = [];
-    const takeTile = (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => {
-      const count = end - start;
-      const planes = outputs.get(graph.output)!.data;
-      const affinePlanes = outputs.get(affine)!.data;
-      for (let c = 0; c < channels; c++) {
-        this.affineOutput.set(affinePlanes.subarray(c * count, (c + 1) * count), c * pixels + start);
-        for (let k = 0; k < count; k++)
-          this.reconstruction[(start + k) * channels + c] = planes[c * count + k];
-      }
-      const values = new Map(Array.from(keep, (name) => [name, outputs.get(name)!.data]));
-      kept.push({ start, count, values });
-      progress(end / pixels);
-    };
-    await this.run([graph.output, affine, ...keep], cancel, takeTile, keep);
-    return kept;
-  }
-
-  async addLayer(
-    layer: TracedLayer,
-    kept: readonly KeptTile[] | undefined,
-    cancel: CancelToken,
-    progress: (fraction: number) => void,
-  ): Promise<LayerTrace> {
-    const { height, width } = this.inr.signal;
-    const formula = contributionFormula(layer);
-    const tiles = kept?.map(({ start, count, values }) => {
-      const imaginary = layer.inputImaginary && values.get(layer.inputImaginary);
-      return { start, count, values: values.get(layer.input)!, ...(imaginary && { imaginary }) };
-    });
-    const traced: Traced = { layer, formula, kept: tiles };
-    this.traced.push(traced);
-
-    const accumulator = new LayerAccumulator(formula, height, width);
-    await this.eachTile(traced, cancel, (tile) => {
-      accumulator.add(tile, cancel);
-      if (layer.last) this.addResidual(layer, tile);
-      progress((tile.start + tile.count) / this.pixels);
-    });
+  private summarise(index: number, shares: readonly LayerShare[]): LayerTrace {
+    const { layer, formula } = this.traced[index];
+    const accumulator = new LayerAccumulator(formula, this.size.height, this.size.width);
+    for (const share of shares) accumulator.merge(share);
     const thresholds = accumulator.thresholds();
     this.thresholds.push(thresholds);
-
     const statistics = accumulator.statistics();
-    const result: LayerTrace = {
+    return {
       name: layer.name,
       kind: layer.kind,
       neurons: layer.inputs,
@@ -269,38 +304,30 @@ export class PictureTrace implements Trace {
       neuronsPerPixel: ALPHAS.map((alpha) => thresholds.summary(alpha)),
       previews: accumulator.atlas(),
     };
-    this.layers.push(result);
-    return result;
   }
 
-  /** Σ of all contributions against the last layer's affine output, as the network itself computed it. */
-  private addResidual(layer: TracedLayer, tile: ActivationTile): void {
-    const { inputs, outputs } = layer;
-    const before = this.residual ?? { layer: layer.name, largest: 0, mean: 0 };
-    let { largest } = before;
-    let sum = 0;
-    const added = new Float64Array(tile.count);
-    const part = new Float32Array(tile.count);
-    for (let j = 0; j < outputs; j++) {
-      const formula = channelFormula(layer, j);
-      added.fill(0);
-      for (let i = 0; i < inputs; i++) {
-        if (formula.complex) {
-          evaluate(formula, i, tile, 0, tile.count, part);
-          addScaled(added, part, 1, 0);
-        } else {
-          const x = tile.values.subarray(i * tile.count, (i + 1) * tile.count);
-          addScaled(added, x, formula.scale[i], formula.shift);
-        }
-      }
-      const row = j * this.pixels + tile.start;
-      for (let k = 0; k < tile.count; k++) {
-        const difference = Math.abs(added[k] - this.affineOutput[row + k]);
-        largest = Math.max(largest, difference);
-        sum += difference;
-      }
+  /** Runs the network tile by tile for some of its values. */
+  private async recompute(
+    names: readonly string[],
+    cancel: CancelToken,
+    onTile: (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => void | Promise<void>,
+  ): Promise<void> {
+    const { domain, graph, signal } = this.inr;
+    if (domain.kind !== 'pixels') throw new Error('frames are not made of pixels');
+    const session = await this.engine.load(graph, names);
+    try {
+      await runTiles({
+        session,
+        graph,
+        pixels: this.pixels,
+        fill: (out, start, end) =>
+          fillCoordinates(domain.convention, signal.height, signal.width, start, end, out),
+        onTile,
+        cancel,
+      });
+    } finally {
+      await session.release();
     }
-    this.residual = { layer: layer.name, largest, mean: before.mean + sum / (this.pixels * outputs) };
   }
 
   /** A layer's activations over the whole picture, from memory or computed again. @throws CancelledError */
@@ -320,7 +347,7 @@ export class PictureTrace implements Trace {
       }
       return;
     }
-    await this.run(valuesOf([layer]), cancel, (start, end, outputs) => {
+    await this.recompute(valuesOf([layer]), cancel, (start, end, outputs) => {
       const imaginary = layer.inputImaginary && outputs.get(layer.inputImaginary)?.data;
       return onTile({
         start,

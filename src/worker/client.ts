@@ -1,14 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import { CancelledError, UserError, type ExitCode } from '../errors';
-import type {
-  CallMessage,
-  CallName,
-  EventOf,
-  Params,
-  Result,
-  SerialisedError,
-  WorkerMessage,
-} from './protocol';
+import { CancelledError } from '../errors';
+import { reviveError } from './errors';
+import type { CallMessage, CallName, EventOf, Params, Result, WorkerMessage } from './protocol';
 
 interface Pending {
   resolve(result: unknown): void;
@@ -66,7 +59,7 @@ export class WorkerClient {
         return;
       }
       this.pending.delete(message.id);
-      if ('error' in message) pending.reject(revive(message.error));
+      if ('error' in message) pending.reject(reviveError(message.error));
       else pending.resolve(message.result);
     });
     worker.on('error', (error: Error) => this.ended(worker, error.message));
@@ -89,12 +82,4 @@ export class WorkerClient {
     this.ended(worker, 'closed');
     await worker.terminate();
   }
-}
-
-function revive({ name, message, exitCode, stack }: SerialisedError): Error {
-  if (name === 'CancelledError') return new CancelledError();
-  const error = exitCode === undefined ? new Error(message) : new UserError(message, exitCode as ExitCode);
-  error.name = name;
-  if (stack) error.stack = stack;
-  return error;
 }

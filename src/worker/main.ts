@@ -1,8 +1,10 @@
 /** Shell of the worker thread: messages in, messages out. The work is in `service.ts`. */
 import os from 'node:os';
-import { parentPort } from 'node:worker_threads';
-import { CancelledError, UserError, type CancelToken } from '../errors';
-import type { CallMessage, SerialisedError, WorkerMessage } from './protocol';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { CancelledError, type CancelToken } from '../errors';
+import { serialiseError } from './errors';
+import { Pool, POOL_THREAD, servePool, workerScript } from './pool';
+import type { CallMessage, WorkerMessage } from './protocol';
 import { Service } from './service';
 
 // The editor comes first: its server and extension host share the cores with us. On Linux a priority
@@ -12,34 +14,28 @@ if (process.platform === 'linux') os.setPriority(5);
 const port = parentPort;
 if (!port) throw new Error('worker.js runs in a worker thread only.');
 
-const service = new Service();
+if (workerData === POOL_THREAD) servePool(port);
+else serveCalls(port);
 
-port.on('message', (message: CallMessage) => {
-  const { id, call, params } = message;
-  const flag = new Int32Array(message.cancel);
-  const cancel: CancelToken = {
-    get cancelled() {
-      return Atomics.load(flag, 0) !== 0;
-    },
-    throwIfCancelled() {
-      if (Atomics.load(flag, 0) !== 0) throw new CancelledError();
-    },
-  };
-  const post = (reply: WorkerMessage) => port.postMessage(reply);
-  service
-    .call(call, params, (event) => post({ id, event }), cancel)
-    .then(
-      (result) => post({ id, result }),
-      (error: unknown) => post({ id, error: serialise(error) }),
-    );
-});
-
-function serialise(error: unknown): SerialisedError {
-  if (error instanceof UserError) {
-    return { name: error.name, message: error.message, exitCode: error.exitCode };
-  }
-  if (error instanceof Error) {
-    return { name: error.name, message: error.message, ...(error.stack && { stack: error.stack }) };
-  }
-  return { name: 'Error', message: String(error) };
+function serveCalls(port: MessagePort): void {
+  const service = new Service(new Pool(workerScript()));
+  port.on('message', (message: CallMessage) => {
+    const { id, call, params } = message;
+    const flag = new Int32Array(message.cancel);
+    const cancel: CancelToken = {
+      get cancelled() {
+        return Atomics.load(flag, 0) !== 0;
+      },
+      throwIfCancelled() {
+        if (Atomics.load(flag, 0) !== 0) throw new CancelledError();
+      },
+    };
+    const post = (reply: WorkerMessage) => port.postMessage(reply);
+    service
+      .call(call, params, (event) => post({ id, event }), cancel)
+      .then(
+        (result) => post({ id, result }),
+        (error: unknown) => post({ id, error: serialiseError(error) }),
+      );
+  });
 }

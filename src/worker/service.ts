@@ -12,6 +12,7 @@ import { assumeModel, inspectModel, isModel, openModel, sketch, type Model, type
 import { TraceRegions } from './regions';
 import { findTarget, readTarget } from './target';
 import { writeNpy, writeNpz, type NpzArray } from './npz';
+import type { Pool } from './pool';
 import type { CallName, EventOf, Inspection, Params, Picture, Result, Source } from './protocol';
 
 interface LiveTrace {
@@ -36,6 +37,9 @@ type Handlers = {
 export class Service {
   private readonly traces = new Map<string, LiveTrace>();
   private engine: Engine | undefined;
+
+  /** @param pool threads that share a trace; without them it runs in this one */
+  constructor(private readonly pool?: Pool) {}
 
   call<K extends CallName>(
     call: K,
@@ -89,6 +93,7 @@ export class Service {
       const began = performance.now();
       const file = path.basename(options.file);
       emit({ type: 'phase', phase: 'reading', detail: `Reading ${file}`, fraction: 0 });
+      this.pool?.warm();
       const engine = (this.engine ??= onnxruntimeEngine());
       const target = targetOf(options);
       const model = await naming(options, () => openModel(options, engine, target, cancel));
@@ -107,7 +112,13 @@ export class Service {
         memoryBudget: options.memoryBudget,
         ...(options.layers && { layers: options.layers }),
         cancel,
-        onReconstruction: (values) => {
+        ...(this.pool?.worthwhile(height * width) && { runPass: this.pool.run }),
+        onReconstruction: (values, size) => {
+          if (size.height !== height || size.width !== width) {
+            const coarse = { ...size, rgba: toRgba(values, channels, inr.outputRange) };
+            emit({ type: 'reconstruction', picture: enlarged(coarse, width, height) });
+            return;
+          }
           score = comparable && psnr(scaled(values, inr.outputRange), comparable.values);
           emit({
             type: 'reconstruction',
@@ -249,6 +260,17 @@ function* npzArrays(trace: Trace): Generator<NpzArray> {
     }
   }
   yield { name: 'reconstruction', shape: [height, width, channels], pieces: [trace.reconstruction] };
+}
+
+/** Each pixel as large as it takes to fill the size. */
+function enlarged({ width: columns, height: rows, rgba }: Picture, width: number, height: number): Picture {
+  const small = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.length / 4);
+  const large = new Uint32Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const from = Math.floor((y * rows) / height) * columns;
+    for (let x = 0; x < width; x++) large[y * width + x] = small[from + Math.floor((x * columns) / width)];
+  }
+  return { width, height, rgba: new Uint8ClampedArray(large.buffer) };
 }
 
 /** Every n-th row and column of a picture `[H, W, C]`. */

@@ -27,6 +27,27 @@ async function evaluate(write: (b: GraphBuilder, x: string) => string, shape: nu
 describe('onnxruntime engine', () => {
   it('says what runs', () => expect(engine.name).toMatch(/^onnxruntime \d+\.\d+\.\d+ \(cpu\)$/));
 
+  it('returns an input that is asked for, also into given tensors', async () => {
+    const { graph, y } = sineLayer();
+    const session = await engine.load(graph, ['coords', y]);
+    const alone = await engine.load(graph, ['coords']);
+    for (const first of [1, 5]) {
+      const feeds = new Map([['coords', { shape: [2, 2], data: Float32Array.of(first, 0, 0, 1) }]]);
+      const into = new Map([
+        ['coords', { shape: [2, 2], data: new Float32Array(4) }],
+        [y, { shape: [3, 2], data: new Float32Array(6) }],
+      ]);
+      const fresh = await session.run(feeds);
+      const given = await session.run(feeds, into);
+      expect([...given.get('coords')!.data]).toEqual([first, 0, 0, 1]);
+      expect([...fresh.get('coords')!.data]).toEqual([first, 0, 0, 1]);
+      expect([...given.get(y)!.data]).toEqual([...fresh.get(y)!.data]);
+      expect([...(await alone.run(feeds)).get('coords')!.data]).toEqual([first, 0, 0, 1]);
+    }
+    await session.release();
+    await alone.release();
+  });
+
   it('returns the network output and hidden values', async () => {
     const { graph, z, y } = sineLayer();
     const session = await engine.load(graph, [z, y]);
