@@ -97,8 +97,7 @@ export interface ViewCalls {
   /** The picture without some neurons; `side` is its longest side, pixels, the whole when undefined. */
   without: {
     params: {
-      readonly layer: number;
-      readonly neurons: readonly number[];
+      readonly neurons: readonly NeuronRef[];
       readonly baseline: 'zero' | 'mean';
       readonly side?: number;
     };

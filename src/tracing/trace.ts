@@ -12,7 +12,7 @@ import {
   type ContributionFormula,
 } from './contributions';
 import { chosenLayers } from './chosenLayers';
-import { Ablation, type Ablated, type Baseline } from './ablation';
+import { Ablations, type Ablated, type Baseline } from './ablation';
 import type { PictureValues } from './regions';
 import { drawnSize, runShare, type Pass, type RunPass } from './pass';
 import {
@@ -77,17 +77,18 @@ export interface Trace {
   /** Σ of several neurons' maps. */
   sum(layer: number, neurons: readonly number[]): Promise<FloatMap>;
   /**
-   * The picture without some neurons of a layer: only the layers behind it run again.
+   * The picture without some neurons, of whichever layers: only what is behind the first of them runs again.
    * @param step 1 draws every pixel, n every n-th row and column
    * @throws CancelledError
    */
   without(
-    layer: number,
-    neurons: readonly number[],
+    neurons: readonly NeuronRef[],
     baseline: Baseline,
     step: number,
     cancel: CancelToken,
   ): Promise<Ablated>;
+  /** Ablations of coordinate networks, pixel by pixel; undefined where frames are drawn whole. */
+  readonly ablations?: Ablations;
   /**
    * Hands over all contributions of a layer: of a neuron, those of `values.length` consecutive pixels
    * (row-major) from `start` on. The array is reused and may be changed. @throws CancelledError
@@ -177,8 +178,7 @@ export class PictureTrace implements Trace {
   private readonly traced: Traced[];
   private readonly thresholds: Thresholds[] = [];
   private residual: Completeness = { layer: '', largest: NaN, mean: NaN };
-  /** Of the layer asked about last. */
-  private ablation: { readonly layer: number; readonly runs: Promise<Ablation> } | undefined;
+  readonly ablations: Ablations;
 
   /**
    * @param step 1 for every pixel, n for every n-th row and column
@@ -203,6 +203,14 @@ export class PictureTrace implements Trace {
         return { layer, formula: contributionFormula(layer), kept: fits ? [] : undefined };
       })
       .reverse();
+    this.ablations = new Ablations(
+      inr,
+      wanted,
+      engine,
+      (layer, cancel, onTile) => this.eachTile(this.at(layer), cancel, onTile),
+      (layer) => this.at(layer).kept !== undefined,
+      Math.max(left, memoryBudget / 4),
+    );
   }
 
   private get pixels(): number {
@@ -399,26 +407,13 @@ export class PictureTrace implements Trace {
     return this.picture(out);
   }
 
-  async without(
-    layer: number,
-    neurons: readonly number[],
+  without(
+    neurons: readonly NeuronRef[],
     baseline: Baseline,
     step: number,
     cancel: CancelToken,
   ): Promise<Ablated> {
-    const traced = this.at(layer);
-    if (this.ablation?.layer !== layer) {
-      void this.ablation?.runs.then((before) => before.release());
-      this.ablation = { layer, runs: Ablation.of(this.inr, traced.layer, this.engine) };
-    }
-    const ablation = await this.ablation.runs;
-    return ablation.without(
-      neurons,
-      baseline,
-      step,
-      (token, onTile) => this.eachTile(traced, token, onTile),
-      cancel,
-    );
+    return this.ablations.picture(neurons, baseline, step, cancel);
   }
 
   async eachRun(
@@ -500,6 +495,6 @@ export class PictureTrace implements Trace {
 
   dispose(): void {
     this.traced.length = 0;
-    void this.ablation?.runs.then((runs) => runs.release());
+    void this.ablations.release();
   }
 }

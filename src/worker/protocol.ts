@@ -158,6 +158,24 @@ export interface Ablation {
   readonly psnrBefore?: number;
 }
 
+/** What removing each neuron of a layer alone does to the picture. */
+export interface Removals {
+  readonly layer: number;
+  readonly baseline: 'zero' | 'mean';
+  /** What the picture is compared with: its target, or itself with all neurons. */
+  readonly reference: 'target' | 'reconstruction';
+  /** Pixels that it was measured on, and those of the picture. */
+  readonly sample: number;
+  readonly pixels: number;
+  /**
+   * One a neuron, dB: change of the PSNR against the target, or the PSNR of the picture without the neuron
+   * against the one with it (Infinity where nothing changes).
+   */
+  readonly change: Float64Array;
+  /** Standard error that the sample leaves, dB; 0 when it is the whole picture. */
+  readonly error: Float64Array;
+}
+
 export interface PixelProbe {
   readonly row: number;
   readonly column: number;
@@ -222,18 +240,29 @@ export interface Calls {
     result: FloatMap;
     event: never;
   };
-  /** The picture without some neurons of one layer; its change is measured on the pixels drawn. */
+  /** The picture without some neurons, of whichever layers; its change is measured on the pixels drawn. */
   without: {
     params: {
       readonly trace: string;
-      readonly layer: number;
-      readonly neurons: readonly number[];
+      readonly neurons: readonly NeuronRef[];
       readonly baseline: 'zero' | 'mean';
-      /** Longest side of the picture, pixels; whole when undefined. */
+      /** Longest side of the picture, pixels, fewer where that takes long; whole when undefined. */
       readonly side?: number;
     };
     result: Ablation;
     event: never;
+  };
+  /** What removing each neuron of a layer alone costs, on a sample of pixels. */
+  removals: {
+    params: { readonly trace: string; readonly layer: number; readonly baseline: 'zero' | 'mean' };
+    result: Removals;
+    /** Neurons `from` … are known now. */
+    event: {
+      readonly type: 'neurons';
+      readonly from: number;
+      readonly change: Float64Array;
+      readonly fraction: number;
+    };
   };
   /** What the picture is divided into, for clicking on: the label of each pixel. */
   segments: {

@@ -7,6 +7,7 @@ import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
+import { removals, scaled, withoutNeurons } from './ablations';
 import { corrected, withCorrections, type CorrectedSource } from './corrections';
 import { assumeModel, inspectModel, isModel, openModel, sketch, type Model, type NamedTarget } from './model';
 import { TraceRegions } from './regions';
@@ -166,25 +167,8 @@ export class Service {
     map: async ({ trace, neuron, channel }) => this.live(trace).trace.map(neuron, channel),
     sum: async ({ trace, layer, neurons }) => this.live(trace).trace.sum(layer, neurons),
     neuronsPerPixel: async ({ trace, layer, alpha }) => this.live(trace).trace.neuronsPerPixel(layer, alpha),
-    without: async ({ trace: id, layer, neurons, baseline, side }, _, cancel) => {
-      const { trace, range, target } = this.live(id);
-      const { height, width, channels } = trace.inr.signal;
-      const step = side === undefined ? 1 : Math.max(1, Math.ceil(Math.max(height, width) / side));
-      const ablated = await trace.without(layer, neurons, baseline, step, cancel);
-      const clamp = (values: Float32Array) => values.map((v) => Math.min(1, Math.max(0, v)));
-      const drawn = (values: Float32Array) => everyNth(values, height, width, channels, step);
-      const now = scaled(ablated.values, range);
-      const before = drawn(scaled(trace.reconstruction, range));
-      return {
-        picture: {
-          width: ablated.width,
-          height: ablated.height,
-          rgba: toRgba(ablated.values, channels, range),
-        },
-        likeness: psnr(now, clamp(before)),
-        ...(target && { psnr: psnr(now, drawn(target)), psnrBefore: psnr(before, drawn(target)) }),
-      };
-    },
+    without: async ({ trace, ...params }, _, cancel) => withoutNeurons(this.live(trace), params, cancel),
+    removals: async ({ trace, ...params }, emit, cancel) => removals(this.live(trace), params, emit, cancel),
     segments: async ({ trace, by }, _, cancel) => this.live(trace).regions.segments(by, cancel),
     region: async ({ trace, region, first }, emit, cancel) =>
       this.live(trace).regions.measure(region, first, emit, cancel),
@@ -272,23 +256,6 @@ function enlarged({ width: columns, height: rows, rgba }: Picture, width: number
   }
   return { width, height, rgba: new Uint8ClampedArray(large.buffer) };
 }
-
-/** Every n-th row and column of a picture `[H, W, C]`. */
-function everyNth(values: Float32Array, height: number, width: number, channels: number, step: number) {
-  if (step === 1) return values;
-  const [rows, columns] = [Math.ceil(height / step), Math.ceil(width / step)];
-  const out = new Float32Array(rows * columns * channels);
-  for (let row = 0, at = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const from = (row * step * width + column * step) * channels;
-      for (let c = 0; c < channels; c++) out[at++] = values[from + c];
-    }
-  }
-  return out;
-}
-
-const scaled = (values: Float32Array, [low, high]: readonly [number, number]) =>
-  low === 0 && high === 1 ? values : values.map((v) => (v - low) / (high - low));
 
 /** The picture that was given, or one that lies beside the checkpoint. @throws UsageError */
 function targetOf({ file, target }: Source): NamedTarget | undefined {

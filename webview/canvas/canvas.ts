@@ -8,6 +8,7 @@ import { Intent, merged } from '../shared/intent';
 import { Latest } from '../shared/host';
 import { Session } from '../shared/session';
 import { Theme } from '../shared/theme';
+import { switchedOff } from './ablationChoice';
 import { bounded, defaults, linkedNames } from './linkedView';
 import { modeOf, type Need, type PictureMode } from './modes';
 import type { Pixel } from './picture';
@@ -263,7 +264,8 @@ export class Canvas {
       this.layer !== undefined && shown.some((mode) => mode?.needs.includes(need));
     this.neurons.want(needs('selection') ? { layer, neurons } : null, trace);
     this.counts.want(needs('neuronsPerPixel') ? { layer, alpha: ALPHA } : null, trace);
-    this.ablations.want(needs('ablation') ? { layer, neurons, baseline, side: ABLATION_SIDE } : null, trace);
+    const off = needs('ablation') ? switchedOff(this) : [];
+    this.ablations.want(off.length > 0 ? { neurons: off, baseline, side: ABLATION_SIDE } : null, trace);
     this.updateProbe();
   }
 

@@ -4,6 +4,7 @@ import type { FloatMap } from '../../src/worker/protocol';
 import { decibel, integer, percent, signed, significant } from '../shared/format';
 import type { ColourMap } from '../shared/colourMaps';
 import { Memo } from '../shared/memo';
+import { switchedOff } from './ablationChoice';
 import type { Canvas } from './canvas';
 import { enlarged, errorMap, largest, paintMagnitude, paintOverlay, paintSigned } from './paint';
 import { likeness, ssimMap, type Likeness } from './ssim';
@@ -156,18 +157,16 @@ export const modes: readonly PictureMode[] = [
   },
   {
     id: 'without',
-    name: ({ selected }) =>
-      selected.length > 1
-        ? `Without ${selected.length} neurons`
-        : selected.length === 1
-          ? `Without neuron ${selected[0]}`
-          : 'Without neuron',
+    name: (canvas) => {
+      const off = switchedOff(canvas);
+      if (off.length === 0) return 'Without neurons';
+      return off.length === 1 ? `Without neuron ${off[0].neuron}` : `Without ${off.length} neurons`;
+    },
     short: () => 'Without',
     needs: ['ablation'],
-    missing: needsNeurons,
+    missing: ({ layer }) => (layer ? null : 'Wait for the first layer'),
     paint: ({ session, ablation }) =>
       ablation && session.reconstruction && enlarged(ablation.picture, session.reconstruction),
-    legend: cost,
   },
   {
     id: 'perPixel',
@@ -271,26 +270,4 @@ function partMeasured(canvas: Canvas, ssim: FloatMap) {
   );
   const title = `PSNR and SSIM of rows ${top}–${bottom - 1}, columns ${left}–${right - 1}`;
   return measured && { name: 'seen', title, likeness: measured };
-}
-
-/** What taking the neurons away costs. */
-function cost(canvas: Canvas) {
-  const { ablation, baseline } = canvas;
-  const change = (event: Event) => canvas.set({ baseline: (event.target as HTMLSelectElement).value });
-  const loss =
-    ablation?.psnr !== undefined && ablation.psnrBefore !== undefined
-      ? `${decibel(ablation.psnr)}, ${signed(ablation.psnr - ablation.psnrBefore, 2)} dB`
-      : ablation
-        ? `${decibel(ablation.likeness)} to the whole picture`
-        : 'Drawing …';
-  return html`<div class="overlay legend number" data-testid="ablation" role="status">
-    <span>${loss}</span>
-    <label
-      >set to
-      <select data-testid="baseline" @change=${change}>
-        <option value="zero" ?selected=${baseline === 'zero'}>zero</option>
-        <option value="mean" ?selected=${baseline === 'mean'}>their mean</option>
-      </select></label
-    >
-  </div>`;
 }

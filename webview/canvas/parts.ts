@@ -6,6 +6,7 @@
  * what the picture shows is `modes.ts`.
  */
 import type { nothing, TemplateResult } from 'lit';
+import { ablationControls } from './ablation';
 import { assumptions } from './assumptions';
 import type { Canvas } from './canvas';
 import { regionLayer, regionSide, regionTools } from './regions';
@@ -36,6 +37,7 @@ const parts: readonly Part[] = [
   regionTools,
   regionLayer,
   regionSide,
+  ablationControls,
 ];
 
 export const inSlot = (canvas: Canvas, slot: Slot) =>

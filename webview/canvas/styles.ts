@@ -143,6 +143,36 @@ export const styles = [
     .tools:not(:has(button)) {
       display: none;
     }
+    .ablation {
+      display: flex;
+      flex-wrap: wrap;
+      align-items: center;
+      gap: 4px 10px;
+      padding: 6px 12px 0;
+      font-size: 12px;
+    }
+    .ablation label {
+      display: flex;
+      align-items: center;
+      gap: 5px;
+      color: var(--muted);
+    }
+    .ablation input[type='range'] {
+      width: 140px;
+    }
+    .ablation input[type='number'] {
+      width: 64px;
+      height: 22px;
+      padding: 0 4px;
+      font: inherit;
+      color: var(--vscode-input-foreground);
+      background: var(--vscode-input-background);
+      border: 1px solid var(--vscode-input-border, transparent);
+      border-radius: 2px;
+    }
+    .ablation .cost {
+      margin-left: auto;
+    }
     .tools button.icon {
       color: var(--vscode-editorWidget-foreground, var(--vscode-foreground));
       background: var(--vscode-editorWidget-background);
