@@ -17,6 +17,7 @@ import type {
   Picture,
   PixelProbe,
   Preview,
+  Removals,
 } from '../worker/protocol';
 
 /** What the person has chosen; shared by all views, kept across reloads. */
@@ -37,6 +38,18 @@ export interface RegionView {
   /** By traced-layer index; layers still to be measured are missing. */
   readonly layers: readonly (RegionStatistics | undefined)[];
   readonly working: boolean;
+}
+
+/** What removing each neuron of a layer alone costs. */
+export interface RemovalsView {
+  readonly baseline: 'zero' | 'mean';
+  /** dB, one a neuron; NaN where still to be measured. */
+  readonly change: Float64Array;
+  /** How it was measured, when it is complete. */
+  readonly result: Removals | null;
+  /** 0–1 while it is under way. */
+  readonly working: number | null;
+  readonly problem: string | null;
 }
 
 export type SessionStatus =
@@ -69,6 +82,8 @@ export type HostMessage =
   | { readonly type: 'selection'; readonly selection: Selection }
   /** Null when no region is marked, or `error` says why there is nothing. */
   | { readonly type: 'region'; readonly region: RegionView | null; readonly error: string | null }
+  /** By traced-layer index; layers that nobody asked about are missing. */
+  | { readonly type: 'removals'; readonly layers: readonly (RemovalsView | undefined)[] }
   | {
       readonly type: 'clustering';
       readonly clustering: Clustering | null;
@@ -136,6 +151,8 @@ export type ViewMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'select'; readonly selection: Partial<Selection> }
   | { readonly type: 'cluster'; readonly clusters?: number; readonly features: RegionFeature }
+  /** Measures what each neuron of a layer is worth; null stops that. */
+  | { readonly type: 'removals'; readonly layer: number; readonly baseline: 'zero' | 'mean' | null }
   | { readonly type: 'retrace' }
   /** Traces anew with these corrections instead of the present ones; `save` keeps them beside the file. */
   | { readonly type: 'apply'; readonly corrections: CorrectionValues; readonly save: boolean }

@@ -7,6 +7,7 @@ import type { FloatMap, Inspection, Picture, TraceEvent, TraceResult } from '../
 import { RegionWork } from './regionWork';
 import { MOST_MAPS, sharpMaps } from './sharpMaps';
 import type { LinkView } from './link';
+import { RemovalWork } from './removalWork';
 import type {
   HostCallName,
   HostMessage,
@@ -60,6 +61,7 @@ export class TraceSession implements vscode.Disposable {
   private work: AbortController | null = null;
   private chosen: Selection;
   private readonly region: RegionWork;
+  private readonly removals: RemovalWork;
 
   private readonly emitter = new vscode.EventEmitter<HostMessage>();
   readonly onMessage = this.emitter.event;
@@ -69,7 +71,9 @@ export class TraceSession implements vscode.Disposable {
     private readonly host: SessionHost,
   ) {
     this.chosen = { ...nothing, ...host.remembered(uri) };
-    this.region = new RegionWork(host.client, (message) => this.emitter.fire(message));
+    const tell = (message: HostMessage) => this.emitter.fire(message);
+    this.region = new RegionWork(host.client, tell);
+    this.removals = new RemovalWork(host.client, tell);
   }
 
   get view(): SessionView {
@@ -98,6 +102,7 @@ export class TraceSession implements vscode.Disposable {
     yield { type: 'selection', selection: this.chosen };
     yield this.clusteringMessage();
     yield this.region.message;
+    yield this.removals.message;
   }
 
   private clusteringMessage(): HostMessage {
@@ -130,6 +135,7 @@ export class TraceSession implements vscode.Disposable {
     this.layers = [];
     this.clusteringError = null;
     this.region.reset();
+    this.removals.reset();
     this.emitter.fire({ type: 'reset' });
     this.changed({ state: 'tracing', detail: 'Reading', fraction: 0 });
     try {
@@ -238,6 +244,16 @@ export class TraceSession implements vscode.Disposable {
     this.work?.abort();
     this.clusteringWork?.abort();
     this.region.cancel();
+    this.removals.cancel();
+  }
+
+  /** Measures what each neuron of a layer is worth; null stops that. */
+  measureRemovals(layer: number, baseline: 'zero' | 'mean' | null): void {
+    const neurons = this.layers[layer]?.neurons;
+    if (baseline === null) this.removals.cancel();
+    else if (neurons !== undefined && this.status.state === 'ready') {
+      void this.removals.measure(this.trace, layer, neurons, baseline);
+    }
   }
 
   private measureRegion(): void {

@@ -112,6 +112,9 @@ export class ViewConnection implements vscode.Disposable {
         void session?.cluster({ features, ...(clusters !== undefined && { clusters }) });
         break;
       }
+      case 'removals':
+        session?.measureRemovals(message.layer, message.baseline);
+        break;
       case 'retrace':
         if (session) this.actions.retrace(session);
         break;

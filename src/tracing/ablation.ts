@@ -197,7 +197,7 @@ export class Ablations {
         if (this.session?.runs === runs) this.session = undefined;
       });
     }
-    return this.session!.runs;
+    return this.session.runs;
   }
 
   /** Mean activation of a layer's neurons, real and imaginary parts. */

@@ -12,6 +12,7 @@ export const examples: readonly { readonly text: string; readonly meaning: strin
   { text: '#27', meaning: 'neuron 27' },
   { text: 'dead:no', meaning: 'neurons that contribute; dead:yes for the others' },
   { text: 'share>1%', meaning: 'also <, >=, <=, = with total, mean, max, pixels, neuron' },
+  { text: 'removed<-0.5', meaning: 'neurons whose removal costs more than half a dB, once measured' },
   { text: 'cluster:3', meaning: 'members of cluster 3; cluster:none for the rest' },
   { text: '-layer:net.0', meaning: 'a minus in front turns a condition round' },
 ];
@@ -23,6 +24,8 @@ const comparable: readonly string[] = [
   'max',
   'pixels',
   'neuron',
+  'removed',
+  'affinity',
 ] satisfies Column[];
 
 type Test = (rows: Rows, layerNames: readonly string[]) => Filter;

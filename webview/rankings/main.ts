@@ -3,7 +3,7 @@ import { html, LitElement, nothing } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import type { NeuronRef } from '../../src/worker/protocol';
-import { integer, plural } from '../shared/format';
+import { integer, percent, plural } from '../shared/format';
 import { OutdatedError } from '../shared/host';
 import { Intent } from '../shared/intent';
 import { Memo } from '../shared/memo';
@@ -81,9 +81,12 @@ export class RankingsView extends LitElement {
   }
 
   protected override willUpdate(): void {
-    const { layers, clustering } = this.session;
+    const { layers, clustering, removals } = this.session;
+    const region = this.session.region?.layers;
     const { filter, keys, all } = this.intent.value;
-    this.rows = this.rowsMemo.get([layers, clustering], () => makeRows(layers, clustering));
+    this.rows = this.rowsMemo.get([layers, clustering, removals, region], () =>
+      makeRows(layers, clustering, { removals, ...(region && { region }) }),
+    );
     const { rows, layer } = this;
     this.order = this.orderMemo.get([rows, filter, keys, all || layer], () => {
       const parsed = parseFilter(filter, rows, this.layerNames);
@@ -182,6 +185,9 @@ export class RankingsView extends LitElement {
             .selection=${this.session.selection.neurons}
             .layers=${this.session.layers}
             .names=${this.session.names}
+            .hasRegion=${this.session.region !== null}
+            .hasRemovals=${this.session.removals.some((layer) => layer !== undefined)}
+            .removalsAreChanges=${this.session.view?.hasTarget ?? false}
             @sort=${({ detail }: CustomEvent<SortKey[]>) => this.set({ keys: detail })}
             @pick=${({ detail }: CustomEvent<NeuronRef[]>) => this.pick(detail)}
           ></nc-rankings-table>
@@ -228,6 +234,7 @@ export class RankingsView extends LitElement {
       <span class="summary ellipsis muted number" data-testid="rankings-summary" role="status"
         >${this.summary()}</span
       >
+      ${this.removalsButton()}
       <button
         type="button"
         class="icon toggle-charts"
@@ -250,6 +257,33 @@ export class RankingsView extends LitElement {
         <vscode-icon name="save"></vscode-icon>
       </button>
     </div>`;
+  }
+
+  /** Measures the layer shown, or stops that. */
+  private removalsButton() {
+    const { removals, view, host } = this.session;
+    const { layer } = this;
+    const ask = (baseline: 'zero' | 'mean' | null) => host.post({ type: 'removals', layer, baseline });
+    const under = removals.find((other) => other?.working != null);
+    if (under) {
+      return html`<span class="muted number removals" role="status"
+        >Removing each neuron, ${percent(under.working ?? 0, 0)}
+        <button type="button" class="link" data-testid="removals-cancel" @click=${() => ask(null)}>
+          Cancel
+        </button></span
+      >`;
+    }
+    return html`<button
+      type="button"
+      class="icon"
+      title="Measure What Each Neuron of This Layer Is Worth: the PSNR If It Alone Is Removed"
+      aria-label="Measure what each neuron of this layer is worth"
+      data-testid="rankings-removals"
+      ?disabled=${view?.status.state !== 'ready'}
+      @click=${() => ask('zero')}
+    >
+      <vscode-icon name="beaker"></vscode-icon>
+    </button>`;
   }
 
   private filterBox() {
@@ -345,6 +379,22 @@ export class RankingsView extends LitElement {
     </select>`;
   }
 
+  /** On what removals were measured, and how sure they are. */
+  private howRemoved(all: boolean): string[] {
+    const measured = all ? this.session.removals : [this.session.removals[this.layer]];
+    const problem = measured.find((layer) => layer?.problem)?.problem;
+    if (problem) return [problem];
+    const result = measured.find((layer) => layer?.result)?.result;
+    if (!result) return [];
+    const { sample, pixels, error } = result;
+    const largest = error.reduce((most, value) => Math.max(most, value), 0);
+    return [
+      sample === pixels
+        ? 'removals set to zero, on all pixels'
+        : `removals set to zero, on ${integer(sample)} random pixels, ±${largest.toFixed(2)} dB at most`,
+    ];
+  }
+
   private summary(): string {
     if (this.message) return this.message;
     const { layers } = this.session;
@@ -359,6 +409,7 @@ export class RankingsView extends LitElement {
         : `${integer(this.order.length)} of ${plural(neurons, 'neuron')}`,
       ...(one ? [`${integer(one.neuronsFor50)} hold half`, `Gini ${one.gini.toFixed(2)}`] : []),
       `${integer(dead)} dead`,
+      ...this.howRemoved(all),
       ...(this.session.view?.status.state === 'cancelled' ? ['trace cancelled'] : []),
     ].join(' · ');
   }

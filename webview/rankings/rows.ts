@@ -1,5 +1,7 @@
 import type { Clustering, LayerTrace } from '../../src/tracing/types';
 import type { NeuronRef } from '../../src/worker/protocol';
+import type { RemovalsView } from '../../src/panels/protocol';
+import type { RegionStatistics } from '../../src/tracing/regionMask';
 import { clustersOf } from '../shared/order';
 
 export const columns = [
@@ -12,6 +14,9 @@ export const columns = [
   'pixels',
   'dead',
   'cluster',
+  'removed',
+  'regionShare',
+  'affinity',
 ] as const;
 export type Column = (typeof columns)[number];
 
@@ -24,9 +29,24 @@ export interface Rows extends Readonly<Record<Column, Values>> {
   readonly first: readonly number[];
   /** From 0; NaN for neurons that are in no cluster. */
   readonly cluster: Float64Array;
+  /** dB without the neuron; NaN where it was not measured. */
+  readonly removed: Float64Array;
+  /** Share of the marked region, and how much more than an even spread that is; NaN without a region. */
+  readonly regionShare: Float64Array;
+  readonly affinity: Float64Array;
 }
 
-export function makeRows(layers: readonly (LayerTrace | undefined)[], clustering: Clustering | null): Rows {
+/** What was measured besides the trace, by traced-layer index. */
+export interface Measured {
+  readonly removals?: readonly (Pick<RemovalsView, 'change'> | undefined)[];
+  readonly region?: readonly (RegionStatistics | undefined)[];
+}
+
+export function makeRows(
+  layers: readonly (LayerTrace | undefined)[],
+  clustering: Clustering | null,
+  { removals = [], region = [] }: Measured = {},
+): Rows {
   const count = layers.reduce((sum, layer) => sum + (layer?.neurons ?? 0), 0);
   const first: number[] = [];
   const rows = {
@@ -41,6 +61,9 @@ export function makeRows(layers: readonly (LayerTrace | undefined)[], clustering
     pixels: new Uint32Array(count),
     dead: new Uint8Array(count),
     cluster: new Float64Array(count),
+    removed: new Float64Array(count).fill(NaN),
+    regionShare: new Float64Array(count).fill(NaN),
+    affinity: new Float64Array(count).fill(NaN),
   };
   let at = 0;
   for (let index = 0; index < layers.length; index++) {
@@ -57,6 +80,12 @@ export function makeRows(layers: readonly (LayerTrace | undefined)[], clustering
       Float64Array.from(clustersOf(clustering, index, neurons), (cluster) => (cluster < 0 ? NaN : cluster)),
       at,
     );
+    const [removed, inRegion] = [removals[index]?.change, region[index]];
+    if (removed) rows.removed.set(removed, at);
+    if (inRegion) {
+      rows.regionShare.set(inRegion.share, at);
+      rows.affinity.set(inRegion.affinity, at);
+    }
     at += neurons;
   }
   return rows;
@@ -93,7 +122,22 @@ export function arrange(rows: Rows, passes: (row: number) => boolean, keys: read
 }
 
 /** Columns that read best from the largest down when first sorted by. */
-const largestFirst: readonly Column[] = ['total', 'share', 'mean', 'max', 'pixels', 'dead'];
+const largestFirst: readonly Column[] = [
+  'total',
+  'share',
+  'mean',
+  'max',
+  'pixels',
+  'dead',
+  'regionShare',
+  'affinity',
+];
+
+/** Columns shown: what was measured on request has one only when somebody asked. */
+export const shownColumns = (region: boolean, removals: boolean): Column[] =>
+  columns.filter((column) =>
+    column === 'removed' ? removals : column === 'regionShare' || column === 'affinity' ? region : true,
+  );
 
 /** Sort keys after a click on a column's header; with Shift it joins the keys there are. */
 export function clickedHeader(keys: readonly SortKey[], column: Column, add: boolean): SortKey[] {

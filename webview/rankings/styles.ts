@@ -19,6 +19,9 @@ export const styles = [
       flex-direction: column;
       height: 100%;
     }
+    .removals {
+      white-space: nowrap;
+    }
     .filter {
       position: relative;
       flex: 0 1 320px;
@@ -161,7 +164,10 @@ export const styles = [
     }
     @container panel (max-width: 479px) {
       nc-rankings-table {
-        --columns: 98px 52px 54px 106px 72px 68px 68px 46px 62px;
+        --w-neuron: 98px;
+        --w-layer: 52px;
+        --w-total: 54px;
+        --w-share: 106px;
       }
       .filter {
         flex: 1 1 160px;

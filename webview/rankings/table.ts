@@ -10,7 +10,7 @@ import { moved, sameNeuron, select, type Modifiers } from '../shared/selection';
 import { base } from '../shared/styles';
 import { Theme } from '../shared/theme';
 import '../shared/thumbnail';
-import { clickedHeader, columns, rowOf, type Column, type Rows, type SortKey } from './rows';
+import { clickedHeader, rowOf, shownColumns, type Column, type Rows, type SortKey } from './rows';
 import { drawn, scrolledTo } from './window';
 
 const ROW_HEIGHT = 24;
@@ -28,6 +28,28 @@ const headers: Readonly<Record<Column, { readonly label: string; readonly title:
   pixels: { label: 'Pixels', title: 'Pixels where the neuron holds more than an equal part of the layer' },
   dead: { label: 'Dead', title: 'Contributes nothing anywhere' },
   cluster: { label: 'Cluster', title: 'Group of neurons that contribute to like regions' },
+  removed: { label: 'If removed', title: 'Change of the PSNR, dB, when this neuron alone is removed' },
+  regionShare: { label: 'In region', title: "Part of the layer's total in the marked region" },
+  affinity: {
+    label: 'vs even',
+    title: 'How much more of the region the neuron paints than if it were spread evenly over the picture',
+  },
+};
+
+/** Width of each column; a narrow panel sets some of them. */
+const widths: Readonly<Record<Column, string>> = {
+  neuron: 'var(--w-neuron, minmax(100px, 1.2fr))',
+  layer: 'var(--w-layer, minmax(56px, 1fr))',
+  total: 'var(--w-total, 64px)',
+  share: 'var(--w-share, minmax(104px, 2fr))',
+  mean: '72px',
+  max: '68px',
+  pixels: '68px',
+  dead: '46px',
+  cluster: '62px',
+  removed: '86px',
+  regionShare: '76px',
+  affinity: '72px',
 };
 
 const moving = ['ArrowUp', 'ArrowDown', 'PageUp', 'PageDown', 'Home', 'End'];
@@ -56,10 +78,7 @@ export class RankingsTable extends LitElement {
       }
       [role='row'] {
         display: grid;
-        grid-template-columns: var(
-          --columns,
-          minmax(100px, 1.2fr) minmax(56px, 1fr) 64px minmax(104px, 2fr) 72px 68px 68px 46px 62px
-        );
+        grid-template-columns: var(--columns);
         height: ${ROW_HEIGHT}px;
         --tint: transparent;
       }
@@ -107,7 +126,10 @@ export class RankingsTable extends LitElement {
       .total,
       .mean,
       .max,
-      .pixels {
+      .pixels,
+      .removed,
+      .regionShare,
+      .affinity {
         justify-content: flex-end;
         font-variant-numeric: tabular-nums;
       }
@@ -127,7 +149,10 @@ export class RankingsTable extends LitElement {
       .total button,
       .mean button,
       .max button,
-      .pixels button {
+      .pixels button,
+      .removed button,
+      .regionShare button,
+      .affinity button {
         flex-direction: row-reverse;
       }
       .order {
@@ -195,6 +220,12 @@ export class RankingsTable extends LitElement {
   @property({ attribute: false }) layers: readonly (LayerTrace | undefined)[] = [];
   /** Layer names as shown, by traced-layer index. */
   @property({ attribute: false }) names: readonly string[] = [];
+
+  /** Columns that were asked for: of the marked region, and of removed neurons. */
+  @property({ attribute: false }) hasRegion = false;
+  @property({ attribute: false }) hasRemovals = false;
+  /** Whether removals are compared with the target (a change) or with the picture itself (a likeness). */
+  @property({ attribute: false }) removalsAreChanges = true;
 
   @state() private viewport = { top: 0, height: 0 };
   /** Where the keyboard is, and where a range that Shift extends begins. */
@@ -324,13 +355,18 @@ export class RankingsTable extends LitElement {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step === undefined) return;
     event.preventDefault();
+    const { columns } = this;
     const at = columns.indexOf(this.focusedHeader) + step;
     this.focusedHeader = columns[Math.max(0, Math.min(columns.length - 1, at))];
     this.grid.querySelector<HTMLElement>(`[data-column=${this.focusedHeader}]`)?.focus();
   }
 
+  private get columns(): Column[] {
+    return shownColumns(this.hasRegion, this.hasRemovals);
+  }
+
   override render() {
-    const { rows, order, active } = this;
+    const { rows, order, active, columns } = this;
     const { from, to } = drawn(this.viewport, order.length, ROW_HEIGHT, EXTRA_ROWS);
     const activeAt = this.position(active);
     return html`
@@ -343,6 +379,7 @@ export class RankingsTable extends LitElement {
         aria-colcount=${columns.length}
         aria-activedescendant=${activeAt >= from && activeAt < to ? `row-${order[activeAt]}` : nothing}
         data-testid="rankings-table"
+        style="--columns: ${columns.map((column) => widths[column]).join(' ')}"
         @keydown=${this.pressed}
       >
         <div role="row" class="header" aria-rowindex="1" @keydown=${this.pressedInHeader}>
@@ -362,6 +399,13 @@ export class RankingsTable extends LitElement {
         </div>
       </div>
     `;
+  }
+
+  private removed(value: number) {
+    if (Number.isNaN(value)) return nothing;
+    if (value === Infinity) return 'no change';
+    const text = `${value.toFixed(2).replace('-', '−')} dB`;
+    return this.removalsAreChanges && value > 0 ? `+${text}` : text;
   }
 
   private header(column: Column) {
@@ -445,7 +489,23 @@ export class RankingsTable extends LitElement {
                   >${cluster + 1}`
           }
         </div>
+        ${
+          this.hasRemovals
+            ? html`<div role="gridcell" class="removed">${this.removed(rows.removed[row])}</div>`
+            : nothing
+        }
+        ${
+          this.hasRegion
+            ? html`<div role="gridcell" class="regionShare">${known(rows.regionShare[row], percent)}</div>
+                <div role="gridcell" class="affinity">
+                  ${known(rows.affinity[row], (value) => `${value > 0 ? '+' : ''}${percent(value, 0)}`)}
+                </div>`
+            : nothing
+        }
       </div>
     `;
   }
 }
+
+const known = (value: number, show: (value: number) => string) =>
+  Number.isNaN(value) ? nothing : show(value);

@@ -1,6 +1,12 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
-import type { HostMessage, RegionView, Selection, SessionView } from '../../src/panels/protocol';
 import type { LinkView } from '../../src/panels/link';
+import type {
+  HostMessage,
+  RegionView,
+  RemovalsView,
+  Selection,
+  SessionView,
+} from '../../src/panels/protocol';
 import type { Clustering, LayerTrace } from '../../src/tracing/types';
 import type { Picture } from '../../src/worker/protocol';
 import { Host } from './host';
@@ -28,6 +34,8 @@ export class Session implements ReactiveController {
   /** Neurons in the selection's region. */
   region: RegionView | null = null;
   regionError: string | null = null;
+  /** What removing each neuron alone costs, by traced-layer index. */
+  removals: readonly (RemovalsView | undefined)[] = [];
   /** Called when the palette asks to change what was assumed. */
   onChange: () => void = () => {};
   /** Called with what a link says about zoom, mode and the like. */
@@ -75,6 +83,9 @@ export class Session implements ReactiveController {
         this.clusteringWork = message.working;
         this.clusteringError = message.error;
         break;
+      case 'removals':
+        this.removals = message.layers;
+        break;
       case 'region':
         this.region = message.region;
         this.regionError = message.error;
@@ -89,6 +100,7 @@ export class Session implements ReactiveController {
         this.reconstruction = this.target = this.clustering = null;
         this.clusteringWork = this.clusteringError = this.regionError = null;
         this.region = null;
+        this.removals = [];
         this.layers = [];
         this.sent = [];
         break;

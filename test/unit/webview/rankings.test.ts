@@ -11,6 +11,7 @@ import {
   knownKeys,
   makeRows,
   rowOf,
+  shownColumns,
   type SortKey,
 } from '../../../webview/rankings/rows';
 
@@ -185,13 +186,48 @@ function readCsv(text: string): string[][] {
   return records.slice(0, -1);
 }
 
+describe('what is measured on request', () => {
+  const region = {
+    total: Float64Array.of(1, 3),
+    share: Float64Array.of(0.25, 0.75),
+    affinity: Float64Array.of(-0.5, 1.25),
+  };
+  const measured = makeRows(layers, clustering, {
+    removals: [{ change: Float64Array.of(-2.5, NaN, 0.25) }],
+    region: [undefined, undefined, region],
+  });
+
+  it('stands in the rows of its layer, and nowhere else', () => {
+    expect([...measured.removed]).toEqual([-2.5, NaN, 0.25, NaN, NaN]);
+    expect([...measured.regionShare]).toEqual([NaN, NaN, NaN, 0.25, 0.75]);
+    expect([...measured.affinity]).toEqual([NaN, NaN, NaN, -0.5, 1.25]);
+  });
+
+  it('is sorted with what was not measured last, filtered and saved', () => {
+    expect([...arrange(measured, all, [{ column: 'removed', descending: false }])]).toEqual([0, 2, 1, 3, 4]);
+    expect([...arrange(measured, all, [{ column: 'removed', descending: true }])]).toEqual([2, 0, 1, 3, 4]);
+    const parsed = parseFilter('removed<-0.5', measured, names);
+    if ('error' in parsed) throw new Error(parsed.error);
+    expect([...arrange(measured, parsed.filter, [])]).toEqual([0]);
+    const [, first, last] = readCsv(csv(measured, [0, 4], names));
+    expect(first.slice(-3)).toEqual(['-2.5', '', '']);
+    expect(last.slice(-3)).toEqual(['', '0.75', '1.25']);
+  });
+
+  it('has columns only when somebody asked', () => {
+    expect(shownColumns(false, false)).not.toContain('removed');
+    expect(shownColumns(false, true).at(-1)).toBe('removed');
+    expect(shownColumns(true, false)).toEqual(expect.arrayContaining(['regionShare', 'affinity']));
+  });
+});
+
 describe('CSV', () => {
   it('has the rows shown, in the order shown, in full precision', () => {
     const [header, ...records] = readCsv(csv(rows, [4, 1], names));
     expect(header).toHaveLength(columns.length);
     expect(records).toEqual([
-      ['model.net.10.linear', '1', '3', '0.75', '0.375', '1.5', '9', '0', '1'],
-      ['model.net.1.linear', '1', '0', '0', '0', '0', '0', '1', ''],
+      ['model.net.10.linear', '1', '3', '0.75', '0.375', '1.5', '9', '0', '1', '', '', ''],
+      ['model.net.1.linear', '1', '0', '0', '0', '0', '0', '1', '', '', '', ''],
     ]);
   });
 
