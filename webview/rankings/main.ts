@@ -264,7 +264,7 @@ export class RankingsView extends LitElement {
     const { removals, view, host } = this.session;
     const { layer } = this;
     const ask = (baseline: 'zero' | 'mean' | null) => host.post({ type: 'removals', layer, baseline });
-    const under = removals.find((other) => other?.working != null);
+    const under = removals.find((other) => typeof other?.working === 'number');
     if (under) {
       return html`<span class="muted number removals" role="status"
         >Removing each neuron, ${percent(under.working ?? 0, 0)}
