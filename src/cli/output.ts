@@ -3,11 +3,18 @@ import type { Inspection, TraceResult } from '../worker/protocol';
 const percent = (fraction: number) => `${(fraction * 100).toFixed(1)} %`;
 
 export function inspectionText(inspection: Inspection): string {
-  const { signal, layers, assumptions, warnings } = inspection;
+  const { signal, layers, assumptions, warnings, untraceable } = inspection;
   const lines = [
     `${inspection.title} (${inspection.format}, confidence ${inspection.confidence.toFixed(2)})`,
-    `  ${signal.kind} ${signal.height}x${signal.width}, ${signal.channels} channels, ${signal.frames} frames`,
-    `  ${inspection.parameters.toLocaleString('en')} parameters, ${inspection.encoding}, ${inspection.activation}`,
+    ...(untraceable === undefined
+      ? [
+          `  ${signal.kind} ${signal.height}x${signal.width}, ${signal.channels} channels, ${signal.frames} frames`,
+          `  ${inspection.parameters.toLocaleString('en')} parameters, ${inspection.encoding}, ${inspection.activation}`,
+        ]
+      : [
+          `  ${signal.kind}, ${inspection.parameters.toLocaleString('en')} parameters`,
+          `  Cannot be traced: ${untraceable}.`,
+        ]),
     'Layers',
     ...layers.map((l) => `  ${l.name}: ${l.kind} ${l.inputs} -> ${l.outputs}, ${l.activation}`),
     'Assumptions',

@@ -114,6 +114,22 @@ function erf(x: number): number {
   return x >= 0 ? 1 - erfc : erfc - 1;
 }
 
+/** {@link finalAct} as a function of one number. */
+export function finalScalar(name: FinalActivation, omega: number): (y: number) => number {
+  switch (name) {
+    case 'identity':
+      return (y) => y;
+    case 'sine':
+      return (y) => Math.sin(omega * y);
+    case 'add-half':
+      return (y) => y + 0.5;
+    case 'tanh01':
+      return (y) => (Math.tanh(y) + 1) / 2;
+    default:
+      return plainActs[name].scalar!;
+  }
+}
+
 /** What follows the last affine layer; `sine` takes the hidden ω. */
 export function finalAct(name: FinalActivation, omega: number): Act {
   switch (name) {

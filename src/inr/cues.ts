@@ -17,6 +17,18 @@ function medianMagnitude(values: Float32Array): number {
  * initialisation shows 2.4, He's and SIREN's with ω = 1 show 1.0.
  */
 export function weightOmega(layers: readonly Affine[]): number | undefined {
+  // Hypotheses ask for the same layers many times.
+  let found = known.get(layers);
+  if (found === undefined) {
+    found = estimate(layers) ?? 'none';
+    known.set(layers, found);
+  }
+  return found === 'none' ? undefined : found;
+}
+
+const known = new WeakMap<readonly Affine[], number | 'none'>();
+
+function estimate(layers: readonly Affine[]): number | undefined {
   const hidden = layers.slice(1, -1).filter((layer) => !layer.complex);
   const estimates = hidden
     .map((layer) => Math.sqrt(6 / layer.inputs) / (2 * medianMagnitude(layer.weight())))

@@ -3,7 +3,7 @@ import type { Settings } from './assumptions';
 import type { Configuration } from './configuration';
 import type { Affine } from './layers';
 import type { HiddenActivation } from './settings';
-import type { Inr } from './types';
+import type { Inr, Signal } from './types';
 
 /** A dictionary of tensors that may be a network. */
 export interface Candidate {
@@ -35,6 +35,8 @@ export interface Near {
   readonly likeness: number;
   /** What is missing, one clause: “the matrix B, which this code base does not save”. */
   readonly missing: string;
+  /** The family is beyond doubt: only something that is not in the file keeps it from being run. */
+  readonly certain?: true;
 }
 
 /** One way in which code bases write and save an INR. */
@@ -43,6 +45,8 @@ export interface Family {
   readonly id: string;
   /** For people, e.g. `SIREN (COIN layout)`. */
   readonly title: string;
+  /** What it represents, where it can only be named; a field when left out. */
+  readonly signal?: Signal['kind'];
   match(candidate: Candidate): Match | Near | undefined;
 }
 

@@ -50,6 +50,9 @@ function weightNorm(g: Float32Array, v: Float32Array, rows: number): Float32Arra
   return out;
 }
 
+/** `net.2` before `net.10`. */
+const naturalOrder = new Intl.Collator('en', { numeric: true });
+
 interface Spelling {
   /** Matches the key of the weight; `$1` is the module's name. */
   readonly weight: RegExp;
@@ -66,7 +69,11 @@ const SPELLINGS: readonly Spelling[] = [
     bias: (name) => [`${name}.bias`, `${name}/bias`, `${name}/bias:0`],
     transposed: true,
   },
-  { weight: /^(.*?)[./]w$/, bias: (name) => [`${name}.b`, `${name}/b`], transposed: true },
+  {
+    weight: /^(.*?)[./][wW]$/,
+    bias: (name) => [`${name}.b`, `${name}/b`, `${name}.B`, `${name}/B`],
+    transposed: true,
+  },
   {
     weight: /^(.*?)(?:W|w|weight|weights|kernel)[._]?(\d+)$/,
     bias: (name, number) =>
@@ -136,18 +143,61 @@ function normalised(key: string, tensors: ReadonlyMap<string, Tensor>): Affine |
   };
 }
 
+/**
+ * Matrices and vectors without names, in turn: lists of (W, b) as JAX code keeps them (`0.0`, `0.1`, `2.0` …)
+ * or NumPy saves them (`arr_0`, `arr_1` …).
+ */
+function unnamedLayers(tensors: ReadonlyMap<string, Tensor>): Affine[] {
+  // A matrix B may lie beside the list, under a name.
+  const keys = [...tensors.keys()].filter((key) => /\d$/.test(key)).sort(naturalOrder.compare);
+  const prefix = (key: string) => /^(.*?)\d+([._]\d+)*$/.exec(key)?.[1];
+  if (keys.length < 2 || keys.some((key) => prefix(key) !== prefix(keys[0]))) return [];
+  const layers: { weight: string; bias?: string }[] = [];
+  for (const key of keys) {
+    const { shape, isComplex } = tensors.get(key)!;
+    const last = layers.at(-1);
+    if (shape.length === 2 && !isComplex) layers.push({ weight: key });
+    else if (shape.length === 1 && last && last.bias === undefined) last.bias = key;
+    else return [];
+  }
+  // One orientation for all: the one in which each layer feeds the next, [inputs, outputs] if both do.
+  const shapes = layers.map(({ weight }) => tensors.get(weight)!.shape);
+  const fits = (transposed: boolean) =>
+    layers.every(({ bias }, i) => {
+      const [outputs] = transposed ? [shapes[i][1]] : shapes[i];
+      const next = i + 1 < shapes.length ? shapes[i + 1][transposed ? 0 : 1] : outputs;
+      return next === outputs && (bias === undefined || tensors.get(bias)!.shape[0] === outputs);
+    });
+  const transposed = fits(true);
+  if (!transposed && !fits(false)) return [];
+  return layers.map(({ weight, bias }, i) => {
+    const [rows, columns] = shapes[i];
+    const read = () => tensors.get(weight)!.read();
+    return {
+      name: weight,
+      path: pathOf(weight),
+      inputs: transposed ? rows : columns,
+      outputs: transposed ? columns : rows,
+      complex: false,
+      weight: () => (transposed ? transpose(read(), rows, columns) : read()),
+      bias: () => (bias === undefined ? null : tensors.get(bias)!.read()),
+      hasBias: bias !== undefined,
+      keys: bias === undefined ? [weight] : [weight, bias],
+    };
+  });
+}
+
 /** All affine layers of a state dict, in its own order (which in PyTorch is the order of registration). */
 export function affineLayers(tensors: ReadonlyMap<string, Tensor>): Affine[] {
-  const layers: Affine[] = [];
+  const layers: Affine[] = unnamedLayers(tensors);
+  if (layers.length > 1) return layers;
+  layers.length = 0;
   for (const key of tensors.keys()) {
     const layer = affine(key, tensors) ?? normalised(key, tensors);
     if (layer && layer.inputs * layer.outputs > 0) layers.push(layer);
   }
   return layers;
 }
-
-/** `net.2` before `net.10`. */
-const naturalOrder = new Intl.Collator('en', { numeric: true });
 
 const links = (layers: readonly Affine[]) =>
   layers.every((layer, i) => i === 0 || layers[i - 1].outputs === layer.inputs);

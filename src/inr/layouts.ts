@@ -17,8 +17,6 @@ export type Layout =
   | 'lucidrains'
   /** `layers.{i}.fc`, `layers.{L}` */
   | 'jhlew'
-  /** `first_layer.linear`, `middle_layers.{i}.linear`, `final_linear` */
-  | 'mrnet'
   /** `network.{0,2,4}` */
   | 'dalmia'
   /** `{0,2,4}`: a Sequential with activations between */
@@ -37,8 +35,7 @@ export interface CoordinateChain {
 }
 
 function layoutOf(runs: readonly NameRun[], prefix: readonly string[]): Layout {
-  const [first, second, third] = runs;
-  const shapes = runs.map((run) => run.shape);
+  const [first, second] = runs;
   const steps = first.numbers.slice(1).map((n, i) => n - first.numbers[i]);
   if (runs.length === 1) {
     if (/^#\.linear$/.test(first.shape)) return 'all-linear';
@@ -58,17 +55,12 @@ function layoutOf(runs: readonly NameRun[], prefix: readonly string[]): Layout {
     // The last block of FCBlock has no activation and is a Sequential all the same: `.0`.
     if (/(^|\.)#\.0$/.test(first.shape) && second.shape === '#') return 'official';
   }
-  if (
-    shapes[0] === 'first_layer.linear' &&
-    (third ? shapes[1] === 'middle_layers.#.linear' : true) &&
-    shapes.at(-1) === 'final_linear'
-  ) {
-    return 'mrnet';
-  }
   return 'other';
 }
 
 export const MAX_CHANNELS = 4;
+/** Coordinates that a network without encoding takes: a place, time, and a parameter or two. */
+export const MAX_COORDINATES = 6;
 
 /** Every family asks for the same chain, and hypotheses ask again. */
 const known = new WeakMap<readonly Affine[], CoordinateChain | 'none'>();

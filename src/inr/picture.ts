@@ -2,6 +2,7 @@ import type { GraphBuilder } from '../graph/build';
 import type { Fallback, Settings } from './assumptions';
 import { conventionParts } from './coordinates';
 import {
+  choiceSetting,
   coords as coordsSetting,
   integerSetting,
   numberSetting,
@@ -20,7 +21,17 @@ export interface PictureDefaults {
   readonly size?: Fallback<string>;
   /** Factor on the coordinates, e.g. 0.5 for [−0.5, 0.5]. */
   readonly coordScale?: number;
+  /** Which coordinate of a volume a slice holds fixed; the last when left out. */
+  readonly sliceAxis?: SliceAxis;
 }
+
+const sliceAxes = ['first', 'middle', 'last'] as const;
+export type SliceAxis = (typeof sliceAxes)[number];
+/** Which coordinate of a volume or field the slice holds fixed. */
+const sliceAxis = choiceSetting<SliceAxis>('sliceAxis', ['slice_axis'], sliceAxes);
+
+/** Where a slice lies, as the network's coordinate. */
+export const depth = numberSetting('depth', [], { min: -1e6 });
 
 /** The signal a coordinate network paints, and how its coordinates come about. */
 export interface Picture {
@@ -57,8 +68,9 @@ const kindOf = (dims: number, channels: number): Signal['kind'] =>
 
 /**
  * Settles coordinates, range and size of a network with `dims` coordinates.
- * Networks over (t, row, column) or a volume are shown one frame or slice at a time, which is part of
- * the graph: its input stays `[2, P]`. A signal over one coordinate is a picture one pixel high.
+ * Networks over (t, row, column), a volume or more coordinates are shown one frame or slice at a time,
+ * which is part of the graph: its input stays `[2, P]`. A signal over one coordinate is a picture one
+ * pixel high.
  */
 export function picture(
   settings: Settings,
@@ -78,8 +90,10 @@ export function picture(
 
   const parts = conventionParts(convention);
   let count = 1;
-  let third = parts.unit ? 0.5 : 0;
-  if (dims === 3) {
+  const middle = parts.unit ? 0.5 : 0;
+  /** The value of each coordinate that is none of the picture's two. */
+  const fixed = new Map<number, number>();
+  if (kind === 'video') {
     count = settings.get(frames, {
       value: 1,
       source: 'default',
@@ -87,11 +101,30 @@ export function picture(
       detail: 'the middle slice',
     });
     const k = settings.get(frame, { value: 0, source: 'default', confidence: 1 });
+    let t = middle;
     if (count > 1) {
       const u =
         parts.sampling === 'ends' ? k / (count - 1) : (k + (parts.sampling === 'open' ? 0 : 0.5)) / count;
-      third = parts.unit ? u : 2 * u - 1;
+      t = parts.unit ? u : 2 * u - 1;
     }
+    fixed.set(0, t);
+  } else if (dims > 2) {
+    const axis = settings.get(sliceAxis, {
+      value: defaults.sliceAxis ?? 'last',
+      source: 'default',
+      confidence: 0.5,
+      detail: 'a slice shows two of the coordinates',
+    });
+    const at = settings.get(depth, {
+      value: middle,
+      source: 'default',
+      confidence: 0.8,
+      detail: 'a slice through the middle',
+    });
+    const own = { first: 0, middle: 1, last: dims - 1 }[axis];
+    fixed.set(own, at);
+    // Of more than three coordinates the rest stays in the middle.
+    for (let i = dims - 1; fixed.size < dims - 2; i--) if (!fixed.has(i)) fixed.set(i, middle);
   }
   return {
     signal: { kind, channels, height, width, frames: count },
@@ -103,8 +136,13 @@ export function picture(
       if (dims === 2) return value;
       const column = graph.slice(value, 0, parts.order === 'rc' ? 1 : 0, parts.order === 'rc' ? 2 : 1);
       if (dims === 1) return column;
-      const constant = graph.op('Add', [graph.scale(column, 0), graph.scalar(third)]);
-      return graph.concat(kind === 'volume' ? [value, constant] : [constant, value], 0);
+      const constant = (x: number) => graph.op('Add', [graph.scale(column, 0), graph.scalar(x)]);
+      let own = 0;
+      const rows = Array.from({ length: dims }, (_, i) => {
+        const x = fixed.get(i);
+        return x === undefined ? graph.slice(value, 0, own, ++own) : constant(x);
+      });
+      return graph.concat(rows, 0);
     },
   };
 }

@@ -7,10 +7,14 @@ import { isMatch, type Candidate, type Family, type Match, type Near } from './f
 import { affineLayers, commonPrefix, pathOf } from './layers';
 import { isUnsuitable, onnxNetwork, type OnnxNetwork } from './onnxNetwork';
 import { activation, type HiddenActivation } from './settings';
-import type { NotRecognised, Recognise, RecognitionContext } from './types';
+import type { Known, LayerSummary, NotRecognised, Recognise, RecognitionContext } from './types';
 
 /** Matches below this are coincidences. */
 const LEAST_SCORE = 0.35;
+/** The same when the person says that it paints a picture. */
+const LEAST_SCORE_MEANT = 0.2;
+/** For a part of a larger network. */
+const LEAST_SCORE_PART = 0.8;
 
 /** Parts of a state dict beside the network: losses, averaged copies, metrics. */
 const BESIDE =
@@ -50,29 +54,62 @@ function statedActivation(
 interface Contents {
   readonly hyperParameters: Readonly<Record<string, Plain>>;
   readonly dictionaries: readonly ReadonlyMap<string, Tensor>[];
-  readonly parts: readonly Pick<Candidate, 'checkpoint' | 'tensors' | 'layers' | 'others'>[];
+  /** What may be the network, outermost first. */
+  readonly parts: () => readonly Part[];
+  /** Single modules of larger networks. */
+  readonly modules: () => readonly Part[];
+}
+type Part = Pick<Candidate, 'checkpoint' | 'tensors' | 'layers' | 'others'>;
+
+/** The family that comes closest, and where. */
+interface Nearest {
+  readonly family: Family;
+  readonly near: Near;
+  readonly part: Part;
 }
 
 /** Hypotheses recognise one checkpoint many times. */
 const contents = new WeakMap<Checkpoint, Contents>();
 
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+const MOST_MODULES = 64;
+
+/** The modules that a state dict consists of, as state dicts. */
+function modulesOf(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor>[] {
+  const depth = commonPrefix([...tensors.keys()].map(pathOf)).length;
+  const groups = new Map<string, Map<string, Tensor>>();
+  for (const [name, tensor] of tensors) {
+    const [token] = pathOf(name).slice(depth);
+    const group = groups.get(token) ?? new Map<string, Tensor>();
+    groups.set(token, group.set(name, tensor));
+  }
+  return [...groups.values()].filter((group) => group.size > 2 && group.size < tensors.size);
+}
+
 function contentsOf(checkpoint: Checkpoint): Contents {
   let found = contents.get(checkpoint);
   if (!found) {
     const dictionaries = stateDicts(checkpoint).map(({ tensors }) => tensors);
-    const parts = dictionaries
-      .flatMap((tensors) => [tensors, ...mainModules(tensors)])
-      .map((tensors) => {
-        const layers = affineLayers(tensors);
-        const used = new Set(layers.flatMap((layer) => layer.keys));
-        return {
-          checkpoint,
-          tensors,
-          layers,
-          others: new Map([...tensors].filter(([name]) => !used.has(name))),
-        };
-      });
-    found = { hyperParameters: hyperParameters(checkpoint), dictionaries, parts };
+    const partOf = (tensors: ReadonlyMap<string, Tensor>): Part => {
+      const layers = affineLayers(tensors);
+      const used = new Set(layers.flatMap((layer) => layer.keys));
+      return {
+        checkpoint,
+        tensors,
+        layers,
+        others: new Map([...tensors].filter(([name]) => !used.has(name))),
+      };
+    };
+    found = {
+      hyperParameters: hyperParameters(checkpoint),
+      dictionaries,
+      parts: once(() => dictionaries.flatMap((tensors) => [tensors, ...mainModules(tensors)]).map(partOf)),
+      modules: once(() => dictionaries.flatMap(modulesOf).slice(0, MOST_MODULES).map(partOf)),
+    };
     contents.set(checkpoint, found);
   }
   return found;
@@ -85,7 +122,7 @@ function contentsOf(checkpoint: Checkpoint): Contents {
  * @throws CheckpointError when the file no longer holds a tensor's bytes
  */
 export const recognise: Recognise = (checkpoint, context) => {
-  const { hyperParameters: parameters, dictionaries, parts } = contentsOf(checkpoint);
+  const { hyperParameters: parameters, dictionaries, parts, modules } = contentsOf(checkpoint);
   const configuration = new Configuration([
     { source: 'hyper-parameters', label: 'hyper-parameters', values: parameters },
     ...context.sidecars.map(({ path, values }) => ({ source: 'sidecar file', label: path, values }) as const),
@@ -93,21 +130,27 @@ export const recognise: Recognise = (checkpoint, context) => {
   if (checkpoint.onnx) return recogniseOnnx(checkpoint, checkpoint.onnx, configuration, context);
   const stated = statedActivation(configuration, context);
 
+  // Who gives a picture or its size says that there is one to paint.
+  const meant = context.corrections.size > 0 || context.evidence?.some(({ name }) => name === 'size');
+  const least = meant ? LEAST_SCORE_MEANT : LEAST_SCORE;
   let best: { readonly family: Family; readonly match: Match } | undefined;
-  let nearest: { readonly family: Family; readonly near: Near } | undefined;
-  for (const part of parts) {
+  let nearest: Nearest | undefined;
+  const consider = (part: Part, leastOfPart: number) => {
     const candidate: Candidate = { ...part, configuration, activation: stated };
     for (const family of families) {
       const match = family.match(candidate);
       if (isMatch(match)) {
-        if (match.score >= LEAST_SCORE && match.score > (best?.match.score ?? 0)) best = { family, match };
+        if (match.score >= leastOfPart && match.score > (best?.match.score ?? 0)) best = { family, match };
       } else if (match && match.likeness > (nearest?.near.likeness ?? 0)) {
-        nearest = { family, near: match };
+        nearest = { family, near: match, part };
       }
     }
-  }
+  };
+  for (const part of parts()) consider(part, least);
+  // Beside other networks, in a module of its own.
+  if (!best && !nearest?.near.certain) for (const part of modules()) consider(part, LEAST_SCORE_PART);
 
-  if (!best) return notRecognised(checkpoint, dictionaries, nearest);
+  if (!best) return notRecognised(checkpoint, dictionaries, nearest, parameters);
   const settings = new Settings(configuration, context.corrections, context.evidence);
   const network = best.match.build(settings);
   settings.finish(best.family.title);
@@ -148,7 +191,7 @@ function recogniseOnnx(
   const { hyperParameters: parameters, dictionaries } = contentsOf(checkpoint);
   if (found instanceof Error) {
     return {
-      ...notRecognised(checkpoint, dictionaries, undefined),
+      ...notRecognised(checkpoint, dictionaries, undefined, parameters),
       closest: { title, missing: found.message.replace(/\.$/, '') },
       nextStep:
         'Export the network with torch.onnx.export, with one input [pixels, coordinates], one output [pixels, channels] and dynamic_axes for the pixels.',
@@ -175,7 +218,8 @@ const MAX_LISTED = 500;
 function notRecognised(
   checkpoint: Checkpoint,
   dictionaries: readonly ReadonlyMap<string, Tensor>[],
-  nearest: { readonly family: Family; readonly near: Near } | undefined,
+  nearest: Nearest | undefined,
+  parameters: Readonly<Record<string, Plain>>,
 ): NotRecognised {
   const tensors = dictionaries.length ? [...dictionaries[0]] : [];
   return {
@@ -184,12 +228,38 @@ function notRecognised(
       ? `The file holds ${describe(new Map(tensors))}`
       : `The file was read (${checkpoint.format}), but it holds no network weights.`,
     ...(nearest && { closest: { title: nearest.family.title, missing: nearest.near.missing } }),
-    nextStep: tensors.length
-      ? 'If it is an implicit neural representation, export it with torch.onnx.export and open the .onnx file.'
-      : 'Save the network with torch.save(model.state_dict(), path) and open that file.',
+    ...(nearest?.near.certain && { known: knownFrom(nearest, parameters) }),
+    nextStep: nearest?.near.certain
+      ? 'A network whose inputs are coordinates alone can be exported with torch.onnx.export and opened as .onnx.'
+      : tensors.length
+        ? 'If it is an implicit neural representation, export it with torch.onnx.export and open the .onnx file.'
+        : 'Save the network with torch.save(model.state_dict(), path) and open that file.',
     tensors: tensors
       .slice(0, MAX_LISTED)
       .map(([name, { dtype, shape }]) => ({ name, dtype, shape: [...shape] })),
+  };
+}
+
+/** What can be said of a network whose family is certain, though it cannot be run. */
+function knownFrom({ family, part }: Nearest, parameters: Readonly<Record<string, Plain>>): Known {
+  const affine = new Map(part.layers.map((layer) => [layer.keys[0], layer]));
+  const layers: LayerSummary[] = [];
+  for (const [name, { shape }] of part.tensors) {
+    const layer = affine.get(name);
+    const summary = { name: name.replace(/\.weight$/, ''), neurons: 0, activation: 'other' as const };
+    if (layer) layers.push({ ...summary, kind: 'linear', inputs: layer.inputs, outputs: layer.outputs });
+    else if (shape.length === 4)
+      layers.push({ ...summary, kind: 'convolution', inputs: shape[1], outputs: shape[0] });
+    else if (/embedding|grid|params|table/i.test(name) && shape.length > 0)
+      layers.push({ ...summary, kind: 'grid', inputs: shape[0], outputs: shape.at(-1)! });
+  }
+  return {
+    family: family.id,
+    title: family.title,
+    parameters: elements(part.tensors.values()),
+    signal: family.signal ?? 'field',
+    layers,
+    hyperParameters: parameters,
   };
 }
 

@@ -151,6 +151,16 @@ export interface RecognitionContext {
   readonly evidence?: readonly Evidence[];
 }
 
+/** A network whose family is certain and whose layers can be listed, but not run. */
+export interface Known {
+  readonly family: string;
+  readonly title: string;
+  readonly parameters: number;
+  readonly signal: Signal['kind'];
+  readonly layers: readonly LayerSummary[];
+  readonly hyperParameters: Readonly<Record<string, unknown>>;
+}
+
 /** What was found when no family fits; enough for the page and the message. */
 export interface NotRecognised {
   readonly recognised: false;
@@ -158,6 +168,8 @@ export interface NotRecognised {
   readonly seen: string;
   /** Closest family's title and what is missing for it, if any comes close. */
   readonly closest?: { readonly title: string; readonly missing: string };
+  /** A family that is beyond doubt, though the network cannot be run from what is in the file. */
+  readonly known?: Known;
   /** One sentence. */
   readonly nextStep: string;
   readonly tensors: readonly {

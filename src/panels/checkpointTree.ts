@@ -85,13 +85,15 @@ export class CheckpointTree implements vscode.TreeDataProvider<Entry>, vscode.Di
   getTreeItem({ uri, inspection, notAnInr, error, modified }: Entry): vscode.TreeItem {
     const item = new vscode.TreeItem(uri, vscode.TreeItemCollapsibleState.None);
     if (inspection) {
-      const { title, signal, parameters } = inspection;
-      const size = `${signal.height}×${signal.width}`;
+      const { title, signal, parameters, untraceable } = inspection;
+      const size = untraceable === undefined ? `${signal.height}×${signal.width}` : undefined;
       // The view is narrow: where the code came from and exact numbers are in the tooltip.
-      item.description = `${title.replace(/ \(.*\)$/, '')} · ${size} · ${compact.format(parameters)}`;
+      const parts = [title.replace(/ \(.*\)$/, ''), size, compact.format(parameters)];
+      item.description = parts.filter((part) => part !== undefined).join(' · ');
       item.tooltip = [
         vscode.workspace.asRelativePath(uri),
-        `${title}, ${size} pixels, ${parameters.toLocaleString('en')} parameters`,
+        `${title}, ${size === undefined ? '' : `${size} pixels, `}${parameters.toLocaleString('en')} parameters`,
+        ...(untraceable === undefined ? [] : [`Cannot be traced: ${untraceable}`]),
         `Saved ${new Date(modified).toLocaleString()}`,
       ].join('\n');
       item.contextValue = 'recognised';

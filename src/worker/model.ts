@@ -10,7 +10,7 @@ import { coordinatesAt } from '../inr/coordinates';
 import { searchHypotheses } from '../inr/hypotheses';
 import type { Target } from '../inr/inside';
 import { recognise } from '../inr/recognise';
-import type { Evidence, Inr, NotRecognised, RecognitionContext } from '../inr/types';
+import type { Evidence, Inr, Known, NotRecognised, RecognitionContext } from '../inr/types';
 import type { Alternative, Inspection, NotAnInr, Source } from './protocol';
 
 export interface Model {
@@ -181,6 +181,32 @@ function open(source: Source): Opened {
   }
 }
 
+/** A network that is known by name only, as `inspect` tells it. */
+const described = (
+  file: string,
+  checkpoint: Checkpoint,
+  known: Known,
+  untraceable: string,
+  warnings: readonly string[],
+): Omit<Inspection, 'corrections'> => ({
+  file,
+  format: checkpoint.format,
+  family: known.family,
+  title: known.title,
+  confidence: 0.95,
+  parameters: known.parameters,
+  signal: { kind: known.signal, channels: 0, height: 0, width: 0, frames: 0 },
+  encoding: 'unknown',
+  activation: 'other',
+  layers: known.layers,
+  alternatives: [],
+  assumptions: [],
+  hyperParameters: known.hyperParameters as Readonly<Record<string, Plain>>,
+  opaque: checkpoint.opaque,
+  warnings,
+  untraceable,
+});
+
 const MOST_ALTERNATIVES = 8;
 
 function result(
@@ -191,14 +217,18 @@ function result(
   began: number,
 ): Model | NotAnInr {
   if (!('inr' in found)) {
-    const { seen, closest, nextStep, tensors } = found;
+    const { seen, closest, known, nextStep, tensors } = found;
     const missing = closest ? ` Closest is ${closest.title}: ${closest.missing}.` : '';
     return {
       file,
       format: checkpoint.format,
-      message: `${path.basename(file)} is not recognised as an INR. ${seen}${missing} ${nextStep}`,
+      message:
+        known && closest
+          ? `${path.basename(file)} is recognised as ${known.title}, but it cannot be traced: ${closest.missing}. ${nextStep}`
+          : `${path.basename(file)} is not recognised as an INR. ${seen}${missing} ${nextStep}`,
       seen,
       ...(closest && { closest }),
+      ...(known && closest && { known: described(file, checkpoint, known, closest.missing, warnings) }),
       nextStep,
       tensors,
     };

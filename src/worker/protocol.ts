@@ -58,6 +58,8 @@ export interface Inspection {
   readonly hyperParameters: Readonly<Record<string, Plain>>;
   readonly opaque: readonly string[];
   readonly warnings: readonly string[];
+  /** Why a network whose family is certain can only be described, one clause; absent where it can be traced. */
+  readonly untraceable?: string;
 }
 
 /** Not an error: the file was read, and this is what the person can do next. */
@@ -67,6 +69,8 @@ export interface NotAnInr {
   readonly message: string;
   readonly seen: string;
   readonly closest?: { readonly title: string; readonly missing: string };
+  /** What `inspect` tells of a network whose family is certain. */
+  readonly known?: Omit<Inspection, 'corrections'>;
   readonly nextStep: string;
   readonly tensors: readonly {
     readonly name: string;

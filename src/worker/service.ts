@@ -61,7 +61,8 @@ export class Service {
     inspect: async (given) => {
       const source = withCorrections(given);
       const opened = await naming(source, () => inspectModel(source));
-      return isModel(opened) ? inspectionOf(opened, source) : { notAnInr: opened };
+      if (isModel(opened)) return inspectionOf(opened, source);
+      return opened.known ? inspectionOf({ inspection: opened.known }, source) : { notAnInr: opened };
     },
 
     preview: async ({ assumed, side, ...given }, _, cancel) => {
@@ -205,7 +206,10 @@ export class Service {
   };
 }
 
-const inspectionOf = ({ inspection }: Model, { given, correctionsFile }: CorrectedSource): Inspection => ({
+const inspectionOf = (
+  { inspection }: Pick<Model, 'inspection'>,
+  { given, correctionsFile }: CorrectedSource,
+): Inspection => ({
   ...inspection,
   corrections: given,
   ...(correctionsFile !== undefined && { correctionsFile }),

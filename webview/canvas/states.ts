@@ -68,11 +68,20 @@ export function failed({ name }: SessionView, message: string, actions: Actions)
 const MOST_TENSORS = 200;
 
 export function notAnInr({ name }: SessionView, report: NotAnInr, actions: Actions) {
-  const { tensors, closest } = report;
+  const { tensors, closest, known } = report;
   return html`<div class="page" data-testid="state-not-an-inr">
-    <h1>${name} is not recognised as an INR</h1>
-    <p data-testid="reason">${report.seen}</p>
-    ${closest ? html`<p>Closest is <strong>${closest.title}</strong>: ${closest.missing}</p>` : nothing}
+    ${
+      known
+        ? html`<h1>${name} is recognised, but cannot be traced</h1>
+            <p data-testid="reason"><strong>${known.title}</strong>: ${known.untraceable}.</p>`
+        : html`<h1>${name} is not recognised as an INR</h1>
+            <p data-testid="reason">${report.seen}</p>
+            ${
+              closest
+                ? html`<p>Closest is <strong>${closest.title}</strong>: ${closest.missing}.</p>`
+                : nothing
+            }`
+    }
     <p>${report.nextStep}</p>
     <pre class="mono" tabindex="0" aria-label="Python that exports the network">${exportSnippet(name)}</pre>
     <div class="row">

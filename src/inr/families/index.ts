@@ -5,12 +5,18 @@ import { fourier } from './fourier';
 import { gaussian } from './gaussian';
 import { mfn } from './mfn';
 import { mlp } from './mlp';
+import { mrnet } from './mrnet';
 import { modulated } from './modulated';
-import { hashGrids, nerf } from './nerf';
+import { modulatedSiren } from './modulatedSiren';
+import { named } from './named';
+import { nerf } from './nerf';
 import { hnerv, hnervTime, nerv } from './nerv';
 import { posenc } from './posenc';
+import { residuals } from './residual';
+import { sdf } from './sdf';
 import { sirens } from './siren';
 import { wires } from './wire';
+import { wireReal } from './wireReal';
 import { xinc } from './xinc';
 
 /** Every family that is tried, in no particular order. */
@@ -26,9 +32,14 @@ export const families: readonly Family[] = [
   finer,
   gaussian,
   nerf,
-  ...hashGrids,
   nerv,
   hnervTime,
   hnerv,
   mlp,
+  ...residuals,
+  mrnet,
+  modulatedSiren,
+  wireReal,
+  sdf,
+  ...named,
 ];

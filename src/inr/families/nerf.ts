@@ -5,7 +5,7 @@ import { positionalEncoding } from '../encodings';
 import type { Candidate, Family, Match, Near, Network } from '../family';
 import type { Affine } from '../layers';
 import { numberOfParameters, summaryOf } from '../mlp';
-import { picture } from '../picture';
+import { depth, picture } from '../picture';
 import { numberSetting } from '../settings';
 import type { TracedLayer } from '../types';
 
@@ -13,9 +13,10 @@ import type { TracedLayer } from '../types';
 interface Field {
   /** Position to features; a skip connection joins the encoded position again. */
   readonly trunk: readonly Affine[];
-  readonly feature: Affine;
-  readonly density: Affine;
-  readonly views: Affine;
+  readonly feature: Affine | undefined;
+  readonly density: Affine | undefined;
+  readonly views: Affine | undefined;
+  /** Colour, or colour and density of a field without view directions. */
   readonly rgb: Affine;
   /** Encoded position and direction. */
   readonly position: number;
@@ -40,6 +41,27 @@ const SPELLINGS = [
   },
 ] as const;
 
+/** A layer of which only the first outputs are looked at. */
+const firstOutputs = (layer: Affine, outputs: number): Affine => ({
+  ...layer,
+  outputs,
+  weight: () => layer.weight().slice(0, outputs * layer.inputs),
+  bias: () => layer.bias()?.slice(0, outputs) ?? null,
+});
+
+/** Layers of one width over encoded positions, which may join again. */
+function isTrunk(layers: readonly Affine[]): boolean {
+  const [{ inputs: position, outputs: width }] = layers;
+  return (
+    position % 3 === 0 &&
+    (position / 3) % 2 === 1 &&
+    layers.every(
+      ({ inputs, outputs }, i) =>
+        outputs === width && (i === 0 || inputs === width || inputs === width + position),
+    )
+  );
+}
+
 function fieldIn({ layers }: Candidate): Field | 'incomplete' | undefined {
   const byName = new Map(layers.map((layer) => [layer.name, layer]));
   for (const spelling of SPELLINGS) {
@@ -60,13 +82,29 @@ function fieldIn({ layers }: Candidate): Field | 'incomplete' | undefined {
       spelling.views,
       spelling.rgb,
     ].map((name) => byName.get(prefix + name));
+    const output = byName.get(`${prefix}output_linear`);
+    if (output?.outputs === 4 && !rgb && isTrunk(own)) {
+      // use_viewdirs=False: `views_linears` is there, but not used.
+      const [{ inputs: position }] = own;
+      return {
+        trunk: own,
+        feature: undefined,
+        density: undefined,
+        views: undefined,
+        rgb: firstOutputs(output, 3),
+        position,
+        direction: 0,
+      };
+    }
     if (!feature || !density || !views || !rgb) return 'incomplete';
     const position = own[0].inputs;
     const direction = views.inputs - feature.outputs;
     const width = own[0].outputs;
     const fits =
-      own.every(({ inputs }, i) => i === 0 || inputs === width || inputs === width + position) &&
-      [position, direction].every((n) => n % 3 === 0 && (n / 3) % 2 === 1) &&
+      isTrunk(own) &&
+      width === feature.inputs &&
+      direction % 3 === 0 &&
+      (direction / 3) % 2 === 1 &&
       density.outputs === 1 &&
       views.outputs === rgb.inputs &&
       rgb.outputs === 3;
@@ -77,9 +115,6 @@ function fieldIn({ layers }: Candidate): Field | 'incomplete' | undefined {
 
 /** Half the side of the square that the slice shows, in the scene's units. */
 const extent = numberSetting('extent', ['bound', 'bounds'], { choices: [1, 1.5, 2, 4] });
-
-/** Where the slice lies. */
-const depth = numberSetting('depth', [], { min: -1e6 });
 
 /** Colours in a plane z = depth, seen along −z: a field needs cameras to be a picture. */
 function build(field: Field, settings: Settings): Network {
@@ -109,7 +144,6 @@ function build(field: Field, settings: Settings): Network {
   // Rows of a picture go down, y goes up.
   const y = graph.op('Neg', [graph.slice(xy, 0, 1, 2)]);
   const position = encode(graph.concat([graph.slice(xy, 0, 0, 1), y, constant(z)], 0), field.position);
-  const direction = encode(graph.concat([constant(0), constant(0), constant(-1)], 0), field.direction);
 
   const layers: TracedLayer[] = [];
   const affine = (layer: Affine, input: string, last: boolean): string => {
@@ -137,28 +171,39 @@ function build(field: Field, settings: Settings): Network {
     const skip = i > 0 && layer.inputs > field.trunk[i - 1].outputs;
     value = affine(layer, skip ? graph.concat([position, value], 0) : value, false);
   });
-  value = affine(field.feature, value, false);
-  value = affine(field.views, graph.concat([value, direction], 0), false);
+  if (field.feature && field.views) {
+    const view = graph.concat([constant(0), constant(0), constant(-1)], 0);
+    value = affine(field.feature, value, false);
+    value = affine(field.views, graph.concat([value, encode(view, field.direction)], 0), false);
+  }
   value = affine(field.rgb, value, true);
   const { trunk, feature, density, views, rgb } = field;
   return {
-    parameters: numberOfParameters([...trunk, feature, density, views, rgb]),
+    parameters: numberOfParameters(
+      [...trunk, feature, density, views, rgb].filter((layer) => layer !== undefined),
+    ),
     signal: { ...shown.signal, kind: 'field' },
     domain: shown.domain,
-    encoding: `positional encoding, ${(field.position / 3 - 1) / 2} frequencies of position, ${(field.direction / 3 - 1) / 2} of direction`,
+    encoding:
+      `positional encoding, ${(field.position / 3 - 1) / 2} frequencies of position` +
+      (views ? `, ${(field.direction / 3 - 1) / 2} of direction` : ''),
     activation: 'relu',
     graph: graph.build(value),
     outputRange: shown.outputRange,
     summary: [
       ...layers.map(summaryOf),
-      {
-        name: density.name,
-        kind: 'linear',
-        inputs: density.inputs,
-        outputs: 1,
-        neurons: 0,
-        activation: 'relu',
-      },
+      ...(density && views
+        ? [
+            {
+              name: density.name,
+              kind: 'linear',
+              inputs: density.inputs,
+              outputs: 1,
+              neurons: 0,
+              activation: 'relu' as const,
+            },
+          ]
+        : []),
     ],
     layers,
   };
@@ -177,35 +222,3 @@ export const nerf: Family = {
     return { score: 0.95, build: (settings) => build(field, settings) };
   },
 };
-
-/** Fields over hash grids: named, but their look-ups cannot be run from the weights alone. */
-const grid = (
-  id: string,
-  title: string,
-  isGrid: (name: string, shape: readonly number[]) => boolean,
-): Family => ({
-  id,
-  title,
-  match: ({ tensors }) =>
-    [...tensors].some(([name, { shape }]) => isGrid(name, shape))
-      ? {
-          likeness: 0.9,
-          missing:
-            'its features are looked up in a hash grid whose resolutions are not in the file, so it cannot be run from the weights alone',
-        }
-      : undefined,
-});
-
-export const hashGrids: readonly Family[] = [
-  grid('hash-grid-ngp', 'Hash-grid field (torch-ngp)', (name) => /(^|\.)encoder\w*\.embeddings$/.test(name)),
-  grid(
-    'hash-grid',
-    'Hash-grid field (HashNeRF)',
-    (name, shape) => /(^|\.)embeddings\.\d+\.weight$/.test(name) && shape[1] <= 8,
-  ),
-  grid(
-    'hash-grid-tcnn',
-    'Hash-grid field (tiny-cuda-nn)',
-    (name, shape) => /(^|\.|_)params$/.test(name) && shape.length === 1,
-  ),
-];

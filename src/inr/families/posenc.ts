@@ -77,11 +77,14 @@ const HINT = /^(pe|nerf|inr|posenc|pos_enc|positional_encoding|encoding|embedder
 /** Tabular networks have such fan-ins too, by chance: three channels or a hint are asked for. */
 function sure(candidate: Candidate, net: CoordinateChain, dialect: Dialect, levels: number): number {
   const hinted =
+    !['sequential', 'dalmia', 'other'].includes(net.layout) ||
     [...net.words].some((word) => HINT.test(word)) ||
     sizeInside(candidate) !== undefined ||
     candidate.configuration.find(ENCODING_OPTIONS, () => true) !== undefined;
   const score = hinted ? Math.max(dialect.score, 0.8) : dialect.score;
-  if (!hinted && (net.channels !== 3 || levels < 3 || net.layers.length < 3)) return score * 0.4;
+  // A deep network of one width with some octaves may also paint in grey.
+  const deep = net.layers.length >= 4 && levels >= 4 && regular(net) && net.channels === 1;
+  if (!hinted && !deep && (net.channels !== 3 || levels < 3 || net.layers.length < 3)) return score * 0.4;
   return regular(net) ? score : score * 0.6;
 }
 

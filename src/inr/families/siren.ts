@@ -3,7 +3,7 @@ import type { Fallback } from '../assumptions';
 import { weightOmega } from '../cues';
 import type { Candidate, Family } from '../family';
 import { gridInside, sizeInside } from '../inside';
-import { coordinateChain, unexplained, type CoordinateChain, type Layout } from '../layouts';
+import { coordinateChain, MAX_COORDINATES, unexplained, type CoordinateChain, type Layout } from '../layouts';
 import { buildMlp, noEncoding } from '../mlp';
 import { hiddenActivations, type RangeName } from '../settings';
 import type { CoordinateConvention } from '../types';
@@ -77,15 +77,6 @@ const DIALECTS: readonly Dialect[] = [
     range: '0..255',
   },
   {
-    id: 'siren-mrnet',
-    title: 'SIREN (MR-Net layout)',
-    layouts: ['mrnet'],
-    score: 0.85,
-    hidden: 30,
-    coords: 'xy-per-side',
-    range: '0..1',
-  },
-  {
     id: 'siren',
     title: 'SIREN',
     layouts: ['sequential', 'other'],
@@ -118,8 +109,8 @@ function hiddenFallback(net: CoordinateChain, usual: number): Fallback<number> {
   const seen = weightOmega(net.layers);
   if (seen === undefined) return { value: usual, source: 'default', confidence: 0.6 };
   const detail = `hidden weights are as large as SIREN’s for ω ≈ ${seen.toFixed(1)} before training`;
-  // Training lowers the estimate by up to a quarter (measured).
-  const fits = (omega: number) => seen > 0.6 * omega && seen < 1.25 * omega;
+  // Training lowers the estimate by up to a quarter, or raises it in narrow networks (measured).
+  const fits = (omega: number) => seen > 0.6 * omega && seen < 1.9 * omega;
   if (fits(usual)) return { value: usual, source: 'inferred', confidence: 0.85, detail };
   const distance = (omega: number) => Math.abs(Math.log(seen / (0.87 * omega)));
   const nearest = OMEGAS.reduce((best, omega) => (distance(omega) < distance(best) ? omega : best));
@@ -131,7 +122,11 @@ const family = (dialect: Dialect): Family => ({
   title: dialect.title,
   match: (candidate) => {
     const net = coordinateChain(candidate);
-    if (!net || net.inputs > 3 || !dialect.layouts.includes(net.layout)) return undefined;
+    if (!net || net.inputs > MAX_COORDINATES || !dialect.layouts.includes(net.layout)) return undefined;
+    // More coordinates than a place has are rows of a table, unless the weights are a SIREN's.
+    if (net.inputs > 3 && net.scale !== 'sine' && ![...net.words].some((word) => HINT.test(word))) {
+      return undefined;
+    }
     const unknown = unexplained(candidate.others);
     if (unknown.length) return { likeness: 0.5, missing: `no place for the tensor ${unknown[0]}` };
     const sure = score(candidate, net, dialect);
