@@ -126,7 +126,7 @@ export function finalScalar(name: FinalActivation, omega: number): (y: number) =
     case 'tanh01':
       return (y) => (Math.tanh(y) + 1) / 2;
     default:
-      return plainActs[name].scalar!;
+      return plainActs[name].scalar;
   }
 }
 

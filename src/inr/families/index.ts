@@ -1,5 +1,8 @@
 import type { Family } from '../family';
+import { boosting } from './boosting';
 import { coordinateMlps } from './coordinate-mlps';
+import { enerv } from './enerv';
+import { ffnerv } from './ffnerv';
 import { finer } from './finer';
 import { fourier } from './fourier';
 import { gaussian } from './gaussian';
@@ -35,6 +38,9 @@ export const families: readonly Family[] = [
   nerv,
   hnervTime,
   hnerv,
+  enerv,
+  ffnerv,
+  boosting,
   mlp,
   ...residuals,
   mrnet,

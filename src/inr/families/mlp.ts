@@ -14,7 +14,7 @@ export const mlp = scalarFamily({
     // Two inputs and three outputs is also a small control policy: hidden layers of one width, and enough of them.
     const hinted = [...net.words].some((word) => HINT.test(word));
     const pictureLike = net.inputs === 2 && (net.channels === 3 || net.channels === 1);
-    const fieldLike = net.inputs === 3 && (net.channels === 1 || net.channels === 3);
+    const fieldLike = net.inputs === 3 && net.channels !== 2;
     if (!hinted && (net.layers.length < 3 || !regular(net) || !(pictureLike || fieldLike))) return 0;
     const base = hinted ? 0.7 : net.channels === 3 ? 0.5 : 0.42;
     return net.scale === 'sine' ? base * 0.7 : base;

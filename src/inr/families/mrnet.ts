@@ -4,7 +4,7 @@ import { GraphBuilder } from '../../graph/build';
 import { finalAct, sine } from '../activations';
 import type { Settings } from '../assumptions';
 import type { Candidate, Family, Network } from '../family';
-import type { Affine } from '../layers';
+import { affineLayers, type Affine } from '../layers';
 import { MAX_CHANNELS, unexplained } from '../layouts';
 import { numberOfParameters, summaryOf } from '../mlp';
 import { picture } from '../picture';
@@ -28,9 +28,25 @@ function listed({ checkpoint: { root } }: Candidate, key: string, i: number): nu
   return typeof number === 'number' && number > 0 ? number : undefined;
 }
 
+/** All layers of a file with `module{k}_state_dict`, each under the name of its stage. */
+function layersOf({ checkpoint: { root }, layers }: Candidate): readonly Affine[] {
+  if (!(root instanceof Map)) return layers;
+  const stages = [...(root as ReadonlyMap<string, Value>)].filter(([key]) =>
+    /^module\d+_state_dict$/.test(key),
+  );
+  if (stages.length < 2) return layers;
+  return stages.flatMap(([key, dictionary]) => {
+    const tensors = new Map<string, Tensor>();
+    for (const [name, value] of dictionary instanceof Map ? (dictionary as ReadonlyMap<string, Value>) : []) {
+      if (value instanceof Tensor) tensors.set(`${key}.${name}`, value);
+    }
+    return affineLayers(tensors);
+  });
+}
+
 function stagesIn(candidate: Candidate): Stage[] | undefined {
   const groups = new Map<string, Affine[]>();
-  for (const layer of candidate.layers) {
+  for (const layer of layersOf(candidate)) {
     const match = /^(.*?)(first_layer\.linear|middle_layers\.\d+\.linear|final_linear)$/.exec(layer.name);
     if (!match) return undefined;
     groups.set(match[1], [...(groups.get(match[1]) ?? []), layer]);

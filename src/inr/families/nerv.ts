@@ -29,14 +29,14 @@ const embedBase: Setting<number> = {
   },
 };
 
-const askBase = (settings: Settings) =>
+export const askBase = (settings: Settings) =>
   settings.get(embedBase, { value: 1.25, source: 'default', confidence: 0.75 });
 
 /**
  * Features of t, `[2·levels, 1]`. The code multiplies in float32, in this order, and the phases are so
  * large that another order gives other features.
  */
-function timeEncoding(
+export function timeEncoding(
   graph: GraphBuilder,
   t: string,
   base: number,

@@ -91,7 +91,7 @@ const sirenResidual: Family = {
   match: (candidate): Match | Near | undefined => {
     const found = residualIn(candidate);
     if (!found || unexplained(candidate.others).length) return undefined;
-    return { score: 0.92, build: (settings) => build(found, candidate, settings) };
+    return { score: 0.98, build: (settings) => build(found, candidate, settings) };
   },
 };
 
@@ -116,7 +116,7 @@ const residual: Family = {
     const net = skipping(candidate);
     if (!net || unexplained(candidate.others).length) return undefined;
     return {
-      score: 0.9,
+      score: 0.97,
       build: (settings) => {
         const sines = weightScale(net) === 'sine';
         const kind = settings.get(activation, {

@@ -1,7 +1,7 @@
 /** What NeRV-like decoders share: a small map that convolutions with PixelShuffle enlarge to a frame. */
 import type { Plain, Tensor } from '../../checkpoint/types';
 import { GraphBuilder } from '../../graph/build';
-import { finalAct, hiddenAct, type Act } from '../activations';
+import { finalAct, hiddenAct, identity, type Act } from '../activations';
 import type { Settings } from '../assumptions';
 import type { Candidate, Network } from '../family';
 import { frames } from '../picture';
@@ -39,10 +39,18 @@ export function convolution(tensors: ReadonlyMap<string, Tensor>, name: string):
   return { name, outputs, inputs, kernel, weight, bias };
 }
 
+/** Adds a convolution to the graph and to the traced layers; no activation follows when none is given. */
+type Convolve = (conv: Convolution, x: string, act?: Act) => string;
+
 /** A convolution whose result PixelShuffle(stride) enlarges. */
 export interface Block {
   readonly conv: Convolution;
   readonly stride: number;
+  /** No activation follows. */
+  readonly linear?: true;
+  /** What happens to the block's input before, and to its result after the activation. */
+  readonly before?: (graph: GraphBuilder, x: string) => string;
+  readonly after?: (graph: GraphBuilder, x: string, convolve: Convolve) => string;
 }
 
 /**
@@ -155,6 +163,10 @@ export interface DecoderPlan {
   readonly frame: { readonly height: number; readonly width: number };
   readonly encoding: string;
   readonly usualAct: (typeof acts)[number];
+  /** What maps the head to [0, 1]; `tanh01` when left out. */
+  readonly usualFinal?: FinalActivation;
+  /** ω of a sine activation; 1 when left out. */
+  readonly sineOmega?: number;
   /** Known number of frames. */
   readonly frames?: number;
   /** t of frame k is k / frames, or k / (frames − 1) when both ends are included. */
@@ -168,7 +180,11 @@ export function buildDecoder(plan: DecoderPlan, settings: Settings): Network {
     { ...activation, choices: acts },
     { value: plan.usualAct, source: 'default', confidence: 0.5 },
   );
-  const final = settings.get(outBias, { value: 'tanh01', source: 'default', confidence: 0.6 });
+  const final = settings.get(outBias, {
+    value: plan.usualFinal ?? 'tanh01',
+    source: 'default',
+    confidence: 0.6,
+  });
   const count = settings.get(
     frames,
     plan.frames === undefined
@@ -180,15 +196,21 @@ export function buildDecoder(plan: DecoderPlan, settings: Settings): Network {
         }
       : { value: plan.frames, source: 'state dict', confidence: 1, detail: 'one embedding a frame' },
   );
-  const act = hiddenAct(kind, 1, 1);
+  const act = hiddenAct(kind, plan.sineOmega ?? 1, 1);
   const last = finalAct(final, 1);
 
   const graph = new GraphBuilder();
   let value = plan.start(graph, graph.input('t', [1, 1]), act);
   const layers: TracedLayer[] = [];
-  const convolve = (conv: Convolution, stride: number, following: Act, isLast: boolean): string => {
+  const convolve = (
+    input: string,
+    conv: Convolution,
+    stride: number,
+    following: Act,
+    isLast: boolean,
+  ): string => {
     const [weight, bias] = [conv.weight.read(), conv.bias?.read() ?? null];
-    const preActivation = graph.conv2d(value, { shape: conv.weight.shape, data: weight }, bias, {
+    const preActivation = graph.conv2d(input, { shape: conv.weight.shape, data: weight }, bias, {
       padding: (conv.kernel - 1) / 2,
     });
     layers.push({
@@ -196,7 +218,7 @@ export function buildDecoder(plan: DecoderPlan, settings: Settings): Network {
       kind: 'convolution',
       inputs: conv.inputs,
       outputs: conv.outputs,
-      input: value,
+      input,
       preActivation,
       weight,
       bias,
@@ -207,8 +229,14 @@ export function buildDecoder(plan: DecoderPlan, settings: Settings): Network {
     });
     return following.apply(graph, stride > 1 ? graph.depthToSpace(preActivation, stride) : preActivation);
   };
-  for (const { conv, stride } of blocks) value = convolve(conv, stride, act, false);
-  value = convolve(head, 1, last, true);
+  for (const { conv, stride, linear, before, after } of blocks) {
+    if (before) value = before(graph, value);
+    value = convolve(value, conv, stride, linear ? identity : act, false);
+    if (after) {
+      value = after(graph, value, (own, x, following = identity) => convolve(x, own, 1, following, false));
+    }
+  }
+  value = convolve(value, head, 1, last, true);
 
   const stem = plan.stem.map(({ name, inputs, outputs }): LayerSummary => ({
     name,

@@ -91,6 +91,9 @@ export async function examine(folder: string): Promise<Outcome> {
   const context = { sidecars, corrections: new Map<string, string>() };
   const result = recognise(checkpoint, context);
   const onnx = the.container === 'onnx';
+  if (!result.recognised && the.named && result.known && the.families.includes(result.known.family)) {
+    return { ...base, opened: true, recognised: true, family: true };
+  }
   if (!result.recognised) {
     misses.push(`${result.seen} ${result.closest?.title ?? ''}: ${result.closest?.missing ?? ''}`);
     return { ...base, opened: true };
