@@ -30,12 +30,25 @@ const shared = {
   legalComments: 'none',
 };
 
+/** TensorFlow.js as modules, of which the bundle keeps what is used; their `main` is one piece. */
+const tensorflowModules = {
+  name: 'tensorflow-modules',
+  setup({ onResolve }) {
+    onResolve({ filter: /^@tensorflow\/tfjs-(core|backend-cpu|backend-wasm)$/ }, ({ path: name }) => ({
+      path: require.resolve(`${name}/dist/index.js`),
+      sideEffects: name !== '@tensorflow/tfjs-core' ? true : undefined,
+    }));
+  },
+};
+
 const node = {
   ...shared,
   platform: 'node',
   format: 'cjs',
   target: 'node20',
-  external: ['vscode', 'onnxruntime-node'],
+  // node-fetch: TensorFlow.js asks for it only where there is no fetch.
+  external: ['vscode', 'onnxruntime-node', 'node-fetch'],
+  plugins: [tensorflowModules],
 };
 
 async function configurations() {
@@ -65,6 +78,11 @@ await mkdir(path.resolve(root, outdir, 'webview'), { recursive: true });
 const codicons = path.dirname(require.resolve('@vscode/codicons/dist/codicon.css'));
 for (const file of ['codicon.css', 'codicon.ttf']) {
   await copyFile(path.join(codicons, file), path.resolve(root, outdir, 'webview', file));
+}
+
+const wasm = path.dirname(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm'));
+for (const file of ['tfjs-backend-wasm.wasm', 'tfjs-backend-wasm-simd.wasm']) {
+  await copyFile(path.join(wasm, file), path.resolve(root, outdir, file));
 }
 
 if (watch) {

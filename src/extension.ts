@@ -1,5 +1,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { isEngineChoice } from './engine/choices';
 import { BottomView } from './panels/bottomView';
 import { CanvasEditor } from './panels/canvasEditor';
 import { CheckpointTree } from './panels/checkpointTree';
@@ -19,7 +20,10 @@ export interface TestApi {
 export function activate(context: vscode.ExtensionContext): TestApi | undefined {
   const { extensionUri, workspaceState } = context;
   const log = vscode.window.createOutputChannel('Neural Canvas', { log: true });
-  const client = new WorkerClient(path.join(context.extensionPath, 'dist', 'worker.js'));
+  const client = new WorkerClient(path.join(context.extensionPath, 'dist', 'worker.js'), () => {
+    const choice = vscode.workspace.getConfiguration('neuralCanvas').get('engine');
+    return isEngineChoice(choice) ? choice : 'auto';
+  });
   const selectionKey = (file: vscode.Uri) => `selection:${file.toString()}`;
   const correctionKey = (file: vscode.Uri) => `corrections:${file.toString()}`;
   const corrections = {

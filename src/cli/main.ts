@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { CancelledError, NotRecognisedError, UsageError, UserError, type CancelToken } from '../errors';
 import { formats } from '../checkpoint/open';
+import { engineChoices, isEngineChoice } from '../engine/choices';
 import type { RegionFeature } from '../tracing/types';
 import type {
   CallName,
@@ -32,6 +33,7 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --layers a,b             trace these layers only
   --maps FILE.npz          writes the maps, readable by numpy
   --reconstruction FILE    writes the picture: .png, or .npy (float32, unclamped)
+  --engine NAME            what computes: onnxruntime, tensorflow (TensorFlow.js), or auto, the first that loads
   --features edge|color|space  what makes two neurons alike, for cluster; edge by default
   --clusters K, --seed N   number of clusters (suggested by default) and seed, for cluster
 `;
@@ -51,6 +53,7 @@ const tracing = {
   method: { type: 'string' },
   maps: { type: 'string' },
   reconstruction: { type: 'string' },
+  engine: { type: 'string' },
 } as const satisfies ParseArgsOptionsConfig;
 
 const clustering = {
@@ -115,6 +118,14 @@ class Run {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (this.cancelled = true));
   }
 
+  /** @throws UsageError */
+  useEngine(name: string): void {
+    if (!isEngineChoice(name)) {
+      throw new UsageError(`--engine takes ${engineChoices.join(', ')}, not ${JSON.stringify(name)}.`);
+    }
+    this.service.engines.choice = name;
+  }
+
   call<K extends CallName>(call: K, params: Params<K>, emit: (event: EventOf<K>) => void = () => {}) {
     return this.service.call(call, params, emit, this.cancel);
   }
@@ -147,6 +158,7 @@ async function traceWith(
   positionals: readonly string[],
 ): Promise<TraceResult> {
   const file = onlyFile(positionals);
+  if (values.engine !== undefined) run.useEngine(values.engine);
   if (values.method !== undefined && values.method !== 'xinc') {
     throw new UsageError(`--method ${values.method} is not available; use xinc.`);
   }

@@ -27,7 +27,15 @@ export function inspectionText(inspection: Inspection): string {
   return lines.join('\n');
 }
 
-export function traceText({ inspection, layers, psnr, target, timings, engine }: TraceResult): string {
+export function traceText({
+  inspection,
+  layers,
+  psnr,
+  target,
+  timings,
+  engine,
+  engineNote,
+}: TraceResult): string {
   const quality = psnr === undefined ? '' : `, ${psnr.toFixed(2)} dB against ${target}`;
   const lines = [
     `${inspection.title}${quality}, traced in ${Math.round(timings.trace)} ms by ${engine}`,
@@ -38,13 +46,14 @@ export function traceText({ inspection, layers, psnr, target, timings, engine }:
         `${d.neuronsFor50} hold half; ${percent(layer.neuronsPerPixel[0].mean)} count at a pixel`
       );
     }),
+    ...(engineNote === undefined ? [] : [engineNote]),
   ];
   return lines.join('\n');
 }
 
 /** The document that `trace --json` prints; arrays instead of typed arrays, previews left out. */
 export function traceJson(result: TraceResult): unknown {
-  const { inspection, layers, psnr, target, completeness, timings, engine } = result;
+  const { inspection, layers, psnr, target, completeness, timings, engine, engineNote } = result;
   const byLayer = <T>(pick: (layer: (typeof layers)[number]) => T) =>
     layers.map((layer) => ({ layer: layer.name, value: pick(layer) }));
   return {
@@ -79,5 +88,6 @@ export function traceJson(result: TraceResult): unknown {
     faithfulness: { completeness },
     timings,
     engine,
+    ...(engineNote !== undefined && { engineNote }),
   };
 }

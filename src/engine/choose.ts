@@ -1,13 +1,7 @@
 import { UserError } from '../errors';
+import type { EngineChoice } from './choices';
 import { onnxruntimeEngine } from './onnxruntime';
 import type { Engine } from './types';
-
-export const engineChoices = ['auto', 'onnxruntime', 'tensorflow'] as const;
-/** `auto` is onnxruntime, and TensorFlow.js where it does not load. */
-export type EngineChoice = (typeof engineChoices)[number];
-
-export const isEngineChoice = (text: unknown): text is EngineChoice =>
-  (engineChoices as readonly unknown[]).includes(text);
 
 export interface ChosenEngine {
   readonly engine: Engine;
@@ -20,14 +14,40 @@ interface Engines {
   tensorflow(): Promise<Engine>;
 }
 
-/** TensorFlow.js is a large module that few ever need: it is read when it is chosen. */
-const engines: Engines = {
-  onnxruntime: () => onnxruntimeEngine(),
+/** Engines are started once, when they are first needed. */
+export class EngineChooser {
+  choice: EngineChoice = 'auto';
+  private readonly started = new Map<EngineChoice, Promise<ChosenEngine>>();
+
+  constructor(private readonly from: Engines = enginesWith()) {}
+
+  /** @throws UserError when the engine does not load */
+  chosen(): Promise<ChosenEngine> {
+    const { choice } = this;
+    const started = this.started.get(choice);
+    if (started) return started;
+    const starting = chooseEngine(choice, this.from);
+    this.started.set(choice, starting);
+    // A failure may pass, by an installation that is completed.
+    starting.catch(() => this.started.delete(choice));
+    return starting;
+  }
+}
+
+/**
+ * TensorFlow.js is a large module that few ever need: it is read when it is chosen.
+ * @param threads of onnxruntime, for each operator; one a core when omitted
+ */
+export const enginesWith = (threads?: number): Engines => ({
+  onnxruntime: () => onnxruntimeEngine(threads),
   tensorflow: async () => (await import('./tensorflow')).tensorflowEngine(),
-};
+});
 
 /** @throws UserError when the engine that was asked for, or any at all, does not load */
-export async function chooseEngine(choice: EngineChoice, from: Engines = engines): Promise<ChosenEngine> {
+export async function chooseEngine(
+  choice: EngineChoice,
+  from: Engines = enginesWith(),
+): Promise<ChosenEngine> {
   if (choice === 'tensorflow') return { engine: await from.tensorflow() };
   try {
     return { engine: from.onnxruntime() };

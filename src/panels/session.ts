@@ -166,6 +166,7 @@ export class TraceSession implements vscode.Disposable {
       }
       this.result = result;
       this.host.log.info(`${this.uri.fsPath}: ${JSON.stringify(result.timings)} by ${result.engine}`);
+      if (result.engineNote) this.host.log.warn(result.engineNote);
       this.changed({ state: 'ready' });
       if (this.chosen.region) this.measureRegion();
       void this.cluster(this.grouping);

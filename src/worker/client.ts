@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { EngineChoice } from '../engine/choices';
 import { CancelledError } from '../errors';
 import { reviveError } from './errors';
 import type { CallMessage, CallName, EventOf, Params, Result, WorkerMessage } from './protocol';
@@ -28,8 +29,14 @@ export class WorkerClient {
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
 
-  /** @param script absolute path of the bundled worker */
-  constructor(private readonly script: string) {}
+  /**
+   * @param script absolute path of the bundled worker
+   * @param engine asked at every call
+   */
+  constructor(
+    private readonly script: string,
+    private readonly engine: () => EngineChoice = () => 'auto',
+  ) {}
 
   call<K extends CallName>(call: K, params: Params<K>, options: CallOptions<K> = {}): Promise<Result<K>> {
     const { signal, onEvent } = options;
@@ -45,7 +52,7 @@ export class WorkerClient {
         reject,
         ...(onEvent && { onEvent: (event: unknown) => onEvent(event as EventOf<K>) }),
       });
-      worker.postMessage({ id, call, params, cancel } satisfies CallMessage<K>);
+      worker.postMessage({ id, call, params, cancel, engine: this.engine() } satisfies CallMessage<K>);
     }).finally(() => signal?.removeEventListener('abort', abort));
   }
 

@@ -31,6 +31,7 @@ function serveCalls(port: MessagePort): void {
       },
     };
     const post = (reply: WorkerMessage) => port.postMessage(reply);
+    service.engines.choice = message.engine;
     service
       .call(call, params, (event) => post({ id, event }), cancel)
       .then(

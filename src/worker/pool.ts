@@ -6,7 +6,8 @@
 import os from 'node:os';
 import path from 'node:path';
 import { Worker, type MessagePort } from 'node:worker_threads';
-import { onnxruntimeEngine } from '../engine/onnxruntime';
+import { EngineChooser, enginesWith } from '../engine/choose';
+import type { EngineChoice } from '../engine/choices';
 import { CancelledError, type CancelToken } from '../errors';
 import { drawnSize, runShare, type Pass, type PassShare, type PassTile, type RunPass } from '../tracing/pass';
 import { reviveError, serialiseError } from './errors';
@@ -24,6 +25,7 @@ const POLL = 10;
 
 interface Job {
   readonly pass: Pass;
+  readonly choice: EngineChoice;
   /** Shared: next pixel that nobody has claimed, and whether to stop. */
   readonly state: Int32Array<SharedArrayBuffer>;
 }
@@ -40,6 +42,8 @@ export class Pool {
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
   private grace: NodeJS.Timeout | undefined;
+  /** The engine of the next passes. */
+  choice: EngineChoice = 'auto';
 
   /**
    * @param script the bundled worker, whose main file calls `servePool` in a pool thread
@@ -81,13 +85,16 @@ export class Pool {
   private readonly runNow: RunPass = async (pass, cancel, onTile) => {
     const { height, width } = drawnSize(pass);
     const state = new Int32Array(new SharedArrayBuffer(8));
+    const { choice } = this;
     const count = Math.min(this.size, Math.ceil((height * width) / PIXELS_A_THREAD));
     const poll = setInterval(() => {
       if (cancel.cancelled) Atomics.store(state, STOP, 1);
     }, POLL);
     try {
       this.warm();
-      const shares = this.threads.slice(0, count).map((thread) => share(thread, { pass, state }, onTile));
+      const shares = this.threads
+        .slice(0, count)
+        .map((thread) => share(thread, { pass, choice, state }, onTile));
       // All must have stopped before the threads are free again: a failure stops the others.
       const settled = await Promise.allSettled(
         shares.map((one) =>
@@ -164,7 +171,7 @@ function share(thread: Worker, job: Job, onTile: (tile: PassTile) => void): Prom
 
 /** What a thread of the pool does: carries out its part of each job that comes. */
 export function servePool(port: MessagePort): void {
-  const engine = onnxruntimeEngine(1);
+  const engines = new EngineChooser(enginesWith(1));
   port.on('message', (job: Job) => {
     serve(job).then(
       (result) =>
@@ -176,7 +183,9 @@ export function servePool(port: MessagePort): void {
     );
   });
 
-  function serve({ pass, state }: Job): Promise<PassShare> {
+  async function serve({ pass, choice, state }: Job): Promise<PassShare> {
+    engines.choice = choice;
+    const { engine } = await engines.chosen();
     const { height, width } = drawnSize(pass);
     const pixels = height * width;
     const claim = (size: number) => {

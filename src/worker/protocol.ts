@@ -12,6 +12,7 @@ import type {
   RegionFeature,
 } from '../tracing/types';
 import type { Plain } from '../checkpoint/types';
+import type { EngineChoice } from '../engine/choices';
 import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
 import type { Labels } from './labels';
 import type { Segmentation } from './regions';
@@ -138,6 +139,8 @@ export interface TraceResult {
   readonly completeness: Completeness;
   readonly timings: Timings;
   readonly engine: string;
+  /** Why another engine than the usual one ran; a sentence. */
+  readonly engineNote?: string;
 }
 
 /** A neuron by traced-layer index and its index in that layer. */
@@ -308,6 +311,7 @@ export interface CallMessage<K extends CallName = CallName> {
   readonly call: K;
   readonly params: Params<K>;
   readonly cancel: SharedArrayBuffer;
+  readonly engine: EngineChoice;
 }
 
 export interface SerialisedError {

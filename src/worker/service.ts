@@ -1,8 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { encode } from 'fast-png';
-import type { Engine } from '../engine/types';
-import { onnxruntimeEngine } from '../engine/onnxruntime';
+import { EngineChooser } from '../engine/choose';
 import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { psnr, toRgba } from '../tracing/picture';
@@ -37,7 +36,7 @@ type Handlers = {
 /** What the worker can do; runs as well without a thread (command line, tests). */
 export class Service {
   private readonly traces = new Map<string, LiveTrace>();
-  private engine: Engine | undefined;
+  readonly engines = new EngineChooser();
 
   /** @param pool threads that share a trace; without them it runs in this one */
   constructor(private readonly pool?: Pool) {}
@@ -67,7 +66,7 @@ export class Service {
 
     preview: async ({ assumed, side, ...given }, _, cancel) => {
       const source = corrected(given);
-      const engine = (this.engine ??= onnxruntimeEngine());
+      const { engine } = await this.engines.chosen();
       const target = targetOf(source);
       const { opened, dropped } = await naming(source, async () =>
         assumed
@@ -95,8 +94,9 @@ export class Service {
       const began = performance.now();
       const file = path.basename(options.file);
       emit({ type: 'phase', phase: 'reading', detail: `Reading ${file}`, fraction: 0 });
+      const { engine, note } = await this.engines.chosen();
+      if (this.pool) this.pool.choice = this.engines.choice;
       this.pool?.warm();
-      const engine = (this.engine ??= onnxruntimeEngine());
       const target = targetOf(options);
       const model = await naming(options, () => openModel(options, engine, target, cancel));
       if (!isModel(model)) return { notAnInr: model };
@@ -149,6 +149,7 @@ export class Service {
         completeness: trace.completeness,
         timings: { ...timings, trace: ended - traceBegan, total: ended - began },
         engine: engine.name,
+        ...(note !== undefined && { engineNote: note }),
       };
     },
 

@@ -67,7 +67,7 @@ async function nodeBackend(require: (name: string) => unknown): Promise<Backend 
 
 /** What of the WASM backend's class its type declarations leave out. */
 interface WasmBackend {
-  readonly wasm: { _malloc(bytes: number): number };
+  readonly wasm: { _malloc: (bytes: number) => number };
   typedArrayFromHeap(tensor: Tensor): Float32Array;
 }
 

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { EngineChoice } from '../../../src/engine/choices';
 import { CancelledError, CheckpointError, UserError } from '../../../src/errors';
 import { WorkerClient, WorkerDiedError } from '../../../src/worker/client';
 import type { TraceEvent, TraceOptions } from '../../../src/worker/protocol';
@@ -30,8 +31,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('WorkerClient', () => {
   const clients: WorkerClient[] = [];
-  const start = (file = script) => {
-    const client = new WorkerClient(file);
+  const start = (file = script, engine: EngineChoice = 'auto') => {
+    const client = new WorkerClient(file, () => engine);
     clients.push(client);
     return client;
   };
@@ -57,6 +58,13 @@ describe('WorkerClient', () => {
     const map = await client.call('map', { trace: 'a', neuron: { layer: 1, neuron: 3 } });
     const [largest] = map.data.map(Math.abs).toSorted((a, b) => b - a);
     expect(largest).toBeCloseTo(result.layers[1].statistics.max[3], 5);
+  });
+
+  it('traces with the engine of the settings', async () => {
+    const coin = { ...options, file: path.join(root, 'test/fixtures/inr/siren-coin.pt') };
+    const traced = await start(script, 'tensorflow').call('trace', { trace: 'a', options: coin });
+    if ('notAnInr' in traced) throw new Error(traced.notAnInr.message);
+    expect(traced.engine).toMatch(/^tensorflow\.js .*wasm/);
   });
 
   it('cancels a trace at any time and goes on working', async () => {
