@@ -36,7 +36,6 @@ const tensorflowModules = {
   setup({ onResolve }) {
     onResolve({ filter: /^@tensorflow\/tfjs-(core|backend-cpu|backend-wasm)$/ }, ({ path: name }) => ({
       path: require.resolve(`${name}/dist/index.js`),
-      sideEffects: name !== '@tensorflow/tfjs-core' ? true : undefined,
     }));
   },
 };

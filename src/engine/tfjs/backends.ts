@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-cpu';
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import { setWasmPaths, version_wasm } from '@tensorflow/tfjs-backend-wasm';
 import { ExitCode, UserError } from '../../errors';
 import { api, type Tf } from './api';
@@ -102,7 +102,8 @@ async function startWasm(): Promise<Backend> {
   }
   const backend = tf.backend() as unknown as WasmBackend;
   // Its first use would print an advertisement for the Node binding.
-  Object.assign(tf.findBackend('cpu'), { firstUse: false });
+  const cpu = tf.findBackend('cpu');
+  if (cpu instanceof MathBackendCPU) Object.assign(cpu, { firstUse: false });
   guardMemory(backend);
   const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
   return {
