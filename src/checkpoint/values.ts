@@ -1,4 +1,5 @@
 /** What callers ask of a checkpoint's values: state dicts, hyper-parameters, plain data. */
+import { kerasSettings } from './kerasModel';
 import { Opaque, Tensor, type Checkpoint, type Plain, type Value } from './types';
 
 export interface StateDict {
@@ -319,6 +320,7 @@ export function hyperParameters(checkpoint: Checkpoint): Record<string, Plain> {
     if (isSetting(value) && !key.includes('.')) merged[key] = toPlain(value);
   }
   mergeSettings(checkpoint.root, merged, 0);
+  if (/^(keras|hdf5|tfjs)$/.test(checkpoint.format)) Object.assign(merged, kerasSettings(checkpoint.root));
   return resolveReferences(merged) as Record<string, Plain>;
 }
 

@@ -163,6 +163,9 @@ function choicesOf({ value, choices = [] }: Assumption): SettingValue[] {
   return [value, ...values.filter((choice) => choice !== value)];
 }
 
+/** dB on a few pixels from which on a hypothesis paints the picture, or paints it exactly. */
+const [GOOD, EXACT] = [27, 45];
+
 class Search {
   private spent = 0;
   /** PSNR by setting and value: the best that any hypothesis with that value reached. */
@@ -266,7 +269,9 @@ class Search {
     const pixels = samplePixels(SAMPLE.search, this.target.height * this.target.width);
     const expected = targetAt(this.target, pixels, base.signal.channels);
     let best: { values: Values; score: number } = { values: {}, score: -Infinity };
-    for (const { values, complete } of this.functions(base)) {
+    for (const { values, complete, tuned } of this.functions(base, () =>
+      best.score > GOOD ? best.values : undefined,
+    )) {
       if (!this.affordable) break;
       const final = base.assumptions.find(({ name }) => name === 'finalActivation');
       // What follows the last layer is a function of each output: one run scores all.
@@ -297,17 +302,22 @@ class Search {
           }
         }
       });
-      // Nothing wrong comes this close (recognition.md: in 18 of 18 the true one was first by far).
-      if (complete && best.score > 27) break;
+      // Under ω nothing wrong comes close (recognition.md: in 18 of 18 the true one was first by far); the
+      // activations without one paint flat pictures alike, so all of them are tried.
+      if (complete && best.score > (tuned ? GOOD : EXACT)) break;
     }
     return best.values;
   }
 
   /**
    * Combinations of activation, its constants and the encoding, the likeliest first; `complete` after the
-   * last encoding of each, since another order of features may paint the picture roughly.
+   * last encoding of each, since another order of features may paint the picture roughly; `tuned` for
+   * activations with an ω. Once there is a good one, the others are tried with its encoding only.
    */
-  private *functions(base: Inr): Generator<{ readonly values: Values; readonly complete: boolean }> {
+  private *functions(
+    base: Inr,
+    good: () => Values | undefined,
+  ): Generator<{ readonly values: Values; readonly complete: boolean; readonly tuned: boolean }> {
     const activation = base.assumptions.find(({ name }) => name === 'activation');
     const kinds = activation && isOpen(activation) ? choicesOf(activation) : [undefined];
     for (const kind of kinds) {
@@ -316,6 +326,8 @@ class Search {
       if (!inr) continue;
       const open = new Map(inr.assumptions.filter(isOpen).map((assumption) => [assumption.name, assumption]));
       const [first, hidden] = [open.get('omega0'), open.get('hiddenOmega')];
+      const found = good();
+      if (found && first && kind !== kinds[0]) continue;
       // Most code has one ω, or 1 for the hidden layers; a second ω of its own is refined later.
       const omegas: Values[] = first
         ? choicesOf(first).flatMap((omega): Values[] => {
@@ -327,11 +339,18 @@ class Search {
       const rest = ['scale', 'encoding', 'frequencyFactor', 'embedBase']
         .map((name) => open.get(name))
         .filter((assumption) => assumption !== undefined)
-        .map((assumption) => [assumption.name, choicesOf(assumption)] as const);
+        .map((assumption) => {
+          const settled = assumption.name === 'scale' ? undefined : found?.[assumption.name];
+          return [assumption.name, settled === undefined ? choicesOf(assumption) : [settled]] as const;
+        });
       for (const omega of omegas) {
         const combinations = product(rest);
         for (const [i, values] of combinations.entries()) {
-          yield { values: { ...chosen, ...omega, ...values }, complete: i === combinations.length - 1 };
+          yield {
+            values: { ...chosen, ...omega, ...values },
+            complete: i === combinations.length - 1,
+            tuned: kind === undefined || first !== undefined,
+          };
         }
       }
     }
