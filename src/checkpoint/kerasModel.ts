@@ -60,7 +60,8 @@ export function kerasSettings(root: Value): Record<string, Plain> {
   let count = 0;
   for (const layer of layersOf(model, 0)) {
     if (count++ > MAX_LAYERS) return {};
-    const kind = String(layer.get('class_name') ?? '');
+    const className = layer.get('class_name');
+    const kind = typeof className === 'string' ? className : '';
     const config = asMap(layer.get('config'));
     const name = activationName(config?.get('activation'));
     if (/Dense$/.test(kind)) {
