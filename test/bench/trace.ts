@@ -1,59 +1,58 @@
 /**
- * Time and memory of whole traces, as JSON on stdout: inside the worker (what the extension waits for)
- * and as a command line process with all maps written. Run by `npm run bench`, after a build.
+ * Whole traces, as JSON on stdout: inside the worker (what the extension waits for), as a command line
+ * process, and, where Debian's or anybody's PyTorch is there, a plain PyTorch script by the released
+ * method's rules. Run by `npm run bench`, after a build.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { CancelledError } from '../../src/errors';
 import { WorkerClient } from '../../src/worker/client';
 import type { TraceOptions } from '../../src/worker/protocol';
+import { asProcess, copyRate, machine, productRate, spread } from './lib/measure';
+import { networks, type Network } from './lib/networks';
 
-const RUNS = 5;
+const RUNS = Number(process.env.RUNS ?? 5);
+const wanted = process.env.ONLY;
 const root = process.cwd();
 const dist = (file: string) => path.join(root, 'dist', file);
 const folder = mkdtempSync(path.join(os.tmpdir(), 'neural-canvas-bench-'));
-const candidates = {
-  'XINC example': '../shared/data/xinc-ffn/best_model.ckpt',
-  'SIREN sample': 'samples/pictures/checkpoints/siren.pth',
-};
 
-interface Spread {
-  readonly min: number;
-  readonly median: number;
-  readonly max: number;
-}
-
-function spread(values: readonly number[]): Spread {
-  const sorted = values.toSorted((a, b) => a - b).map((v) => Math.round(10 * v) / 10);
-  return { min: sorted[0], median: sorted[sorted.length >> 1], max: sorted.at(-1)! };
-}
+const optionsOf = ({ file, corrections }: Network): TraceOptions => ({
+  file,
+  corrections,
+  method: 'xinc',
+  memoryBudget: 2 ** 30,
+});
 
 /** A new worker each time: what a first right-click takes, and what the next one takes. Milliseconds. */
 async function inWorker(options: TraceOptions) {
-  const times: Record<'first' | 'next' | 'firstPicture' | 'cancel', number[]> = {
-    first: [],
-    next: [],
-    firstPicture: [],
-    cancel: [],
-  };
+  const times: Record<
+    'first' | 'next' | 'read' | 'recognise' | 'trace' | 'firstPicture' | 'cancel',
+    number[]
+  > = { first: [], next: [], read: [], recognise: [], trace: [], firstPicture: [], cancel: [] };
   for (let run = 0; run < RUNS; run++) {
     const client = new WorkerClient(dist('worker.js'));
     for (const kind of ['first', 'next'] as const) {
       const began = performance.now();
+      let seen = false;
       const result = await client.call(
         'trace',
         { trace: kind, options },
         {
           onEvent: ({ type }) => {
-            if (type === 'reconstruction' && kind === 'first')
-              times.firstPicture.push(performance.now() - began);
+            if (type !== 'reconstruction' || kind !== 'first' || seen) return;
+            seen = true;
+            times.firstPicture.push(performance.now() - began);
           },
         },
       );
       if ('notAnInr' in result) throw new Error(result.notAnInr.message);
-      times[kind].push(result.timings.trace);
+      times[kind].push(performance.now() - began);
+      if (kind === 'first') {
+        for (const phase of ['read', 'recognise', 'trace'] as const) times[phase].push(result.timings[phase]);
+      }
     }
     times.cancel.push(await cancelled(client, options));
     await client.dispose();
@@ -65,8 +64,8 @@ async function inWorker(options: TraceOptions) {
 async function cancelled(client: WorkerClient, options: TraceOptions): Promise<number> {
   const abort = new AbortController();
   let asked = 0;
-  const onEvent = ({ type }: { readonly type: string }) => {
-    if (type !== 'reconstruction') return;
+  const onEvent = (event: { readonly type: string; readonly phase?: string }) => {
+    if (event.type !== 'phase' || event.phase !== 'tracing' || asked > 0) return;
     asked = performance.now();
     abort.abort();
   };
@@ -79,56 +78,45 @@ async function cancelled(client: WorkerClient, options: TraceOptions): Promise<n
   throw new Error('the trace ended before it was cancelled');
 }
 
-/** Milliseconds and peak resident MiB of whole processes. */
-function asProcess(file: string) {
-  const peak = path.join(folder, 'peak');
-  const hook = path.join(folder, 'hook.cjs');
-  writeFileSync(
-    hook,
-    `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(peak)}, String(process.resourceUsage().maxRSS)));`,
+function commandLine({ file, corrections }: Network) {
+  const set = Object.entries(corrections).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+  const runs = Array.from({ length: RUNS }, () =>
+    asProcess(folder, [dist('cli.js'), 'trace', file, ...set, '--json']),
   );
-  const times: number[] = [];
-  const memory: number[] = [];
-  for (let run = 0; run < RUNS; run++) {
-    const began = performance.now();
-    const args = [
-      '--require',
-      hook,
-      dist('cli.js'),
-      'trace',
-      file,
-      '--maps',
-      path.join(folder, 'maps.npz'),
-      '--json',
-    ];
-    const { status, stderr } = spawnSync(process.execPath, args, { cwd: root, maxBuffer: 2 ** 28 });
-    if (status !== 0) throw new Error(stderr.toString());
-    times.push(performance.now() - began);
-    memory.push(Number(readFileSync(peak, 'utf8')) / 1024);
-  }
-  return { milliseconds: spread(times), peakMebibytes: spread(memory) };
+  return {
+    milliseconds: spread(runs.map(({ milliseconds }) => milliseconds)),
+    peakMebibytes: spread(runs.map(({ peakMebibytes }) => peakMebibytes)),
+  };
+}
+
+/** The same maps by the released rules in PyTorch; undefined where Python or PyTorch is missing. */
+function inPyTorch({ file, corrections }: Network): unknown {
+  const python = process.env.PYTHON ?? '/usr/bin/python3';
+  const size = corrections.size ?? '';
+  const { status, stdout } = spawnSync(python, ['test/bench/torch_trace.py', file, size, String(RUNS)], {
+    cwd: root,
+    maxBuffer: 2 ** 24,
+  });
+  return status === 0 ? (JSON.parse(stdout.toString()) as unknown) : undefined;
 }
 
 async function main(): Promise<void> {
-  const networks: Record<string, unknown> = {};
-  for (const [name, file] of Object.entries(candidates)) {
-    if (!existsSync(file)) continue;
-    const options: TraceOptions = {
-      file: path.resolve(file),
-      corrections: {},
-      method: 'xinc',
-      memoryBudget: 2 ** 30,
+  const results: Record<string, unknown> = {};
+  const before = machine();
+  const limits = { productGflops: await productRate(), copyGigabytes: copyRate() };
+  for (const network of networks(folder)) {
+    if (wanted && !network.name.includes(wanted)) continue;
+    const worker = await inWorker(optionsOf(network));
+    const pytorch = inPyTorch(network);
+    results[network.name] = {
+      worker,
+      commandLine: commandLine(network),
+      ...(pytorch !== undefined && { pytorch }),
     };
-    networks[name] = { worker: await inWorker(options), commandLine: asProcess(file) };
   }
-  const [cpu] = os.cpus();
-  const machine = {
-    cpu: cpu.model,
-    cores: os.availableParallelism(),
-    node: process.version,
-    platform: `${os.platform()} ${os.arch()}`,
-  };
-  process.stdout.write(`${JSON.stringify({ machine, runs: RUNS, networks }, null, 2)}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ machine: before, limits, runs: RUNS, networks: results }, null, 2)}\n`,
+  );
 }
 
 main()

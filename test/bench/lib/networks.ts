@@ -1,0 +1,68 @@
+/** Networks to measure, written as files: what is timed is what a person's own checkpoint takes. */
+import { existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** A SIREN (notebook layout, random initialisation, always the same) as safetensors. */
+export function writeSiren(file: string, width: number, layers: number): void {
+  let state = 1;
+  const uniform = (bound: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state / 2 ** 31 - 1) * bound;
+  };
+  const header: Record<string, object> = {};
+  const parts: Float32Array[] = [];
+  let at = 0;
+  const add = (name: string, shape: readonly number[], bound: number) => {
+    const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => uniform(bound));
+    header[name] = { dtype: 'F32', shape, data_offsets: [at, (at += data.byteLength)] };
+    parts.push(data);
+  };
+  const hidden = Math.sqrt(6 / width) / 30;
+  for (let i = 0; i < layers; i++) {
+    const inputs = i === 0 ? 2 : width;
+    add(`net.${i}.linear.weight`, [width, inputs], i === 0 ? 0.5 : hidden);
+    add(`net.${i}.linear.bias`, [width], 1 / Math.sqrt(inputs));
+  }
+  add(`net.${layers}.weight`, [3, width], hidden);
+  add(`net.${layers}.bias`, [3], 1 / Math.sqrt(width));
+  const json = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  writeFileSync(file, Buffer.concat([length, json, ...parts.map(({ buffer }) => new Uint8Array(buffer))]));
+}
+
+export interface Network {
+  readonly name: string;
+  readonly file: string;
+  readonly corrections: Readonly<Record<string, string>>;
+}
+
+/** The networks of the benchmark that are there; the shared ones may not be. */
+export function networks(folder: string): Network[] {
+  const siren = path.join(folder, 'siren-256x5.safetensors');
+  writeSiren(siren, 256, 5);
+  const found: Network[] = [
+    {
+      name: 'XINC example, 128×256',
+      file: path.resolve('../shared/data/xinc-ffn/best_model.ckpt'),
+      corrections: {},
+    },
+    {
+      name: 'SIREN sample, 192×256',
+      file: path.resolve('samples/pictures/checkpoints/siren.pth'),
+      corrections: {},
+    },
+    { name: 'SIREN 256×5, 512×512', file: siren, corrections: { size: '512x512', coords: 'rc-per-side' } },
+    {
+      name: 'SIREN 256×5, 2048×2048',
+      file: siren,
+      corrections: { size: '2048x2048', coords: 'rc-per-side' },
+    },
+    {
+      name: 'NeRV sample, one frame',
+      file: path.resolve('samples/video/checkpoints/nerv.pth'),
+      corrections: {},
+    },
+  ];
+  return found.filter(({ file }) => existsSync(file));
+}
