@@ -1,14 +1,14 @@
 /** The commands that the documentation shows with their output (`$ node dist/cli.js …`) still run. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { glob } from 'node:fs/promises';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const root = path.resolve(import.meta.dirname, '../../..');
-const files = await Array.fromAsync(glob(['README.md', 'docs/*.md'], { cwd: root }));
+const documents = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'));
+const files = ['README.md', ...documents.map((name) => `docs/${name}`)];
 const commands = files.flatMap((file) =>
   Array.from(
     readFileSync(path.join(root, file), 'utf8').matchAll(/^\$ node dist\/cli\.js (.+)$/gm),
