@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/{unit,conformance,differential,fuzz}/**/*.test.ts'],
+    include: ['test/{unit,conformance,differential,fuzz,package}/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',

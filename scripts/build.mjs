@@ -2,6 +2,7 @@
  * Bundles the extension host, the worker, the command line and the panels into dist/. Any warning fails.
  *   --outdir DIR   another folder than dist/
  *   --production   minified, without source maps, into an empty folder
+ *   --bundled FILE  writes the names of the packages that bundles and copied files come from, as JSON
  *   --watch        builds again after each change
  */
 import { build, context } from 'esbuild';
@@ -11,11 +12,12 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from './lib/project.mjs';
 
-const { watch, production, outdir } = parseArgs({
+const { watch, production, outdir, bundled } = parseArgs({
   options: {
     watch: { type: 'boolean', default: false },
     production: { type: 'boolean', default: false },
     outdir: { type: 'string', default: 'dist' },
+    bundled: { type: 'string' },
   },
 }).values;
 const require = createRequire(import.meta.url);
@@ -74,6 +76,8 @@ async function configurations() {
 // What is shipped starts from nothing; otherwise a running editor would lose its files under its feet.
 if (production) await rm(path.resolve(root, outdir), { recursive: true, force: true });
 await mkdir(path.resolve(root, outdir, 'webview'), { recursive: true });
+/** Packages that files are copied from as they are. */
+const copied = ['@vscode/codicons', '@tensorflow/tfjs-backend-wasm'];
 const codicons = path.dirname(require.resolve('@vscode/codicons/dist/codicon.css'));
 for (const file of ['codicon.css', 'codicon.ttf']) {
   await copyFile(path.join(codicons, file), path.resolve(root, outdir, 'webview', file));
@@ -87,14 +91,25 @@ for (const file of ['tfjs-backend-wasm.wasm', 'tfjs-backend-wasm-simd.wasm']) {
 if (watch) {
   for (const configuration of await configurations()) await (await context(configuration)).watch();
 } else {
-  const inputs = {};
+  const outputs = {};
   for (const configuration of await configurations()) {
     const result = await build(configuration);
     if (result.warnings.length > 0) process.exitCode = 1;
-    Object.assign(inputs, result.metafile.outputs);
+    Object.assign(outputs, result.metafile.outputs);
   }
   await chmod(path.resolve(root, outdir, 'cli.js'), 0o755);
-  await writeFile(path.resolve(root, outdir, 'sizes.json'), JSON.stringify(sizes(inputs), null, 2));
+  await writeFile(path.resolve(root, outdir, 'sizes.json'), JSON.stringify(sizes(outputs), null, 2));
+  if (bundled) await writeFile(bundled, JSON.stringify(packages(outputs)));
+}
+
+/** Folders of the packages that are in the bundles or copied beside them, without duplicates, in order. */
+function packages(outputs) {
+  const files = Object.values(outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0),
+  );
+  const folder = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/;
+  const bundled = files.map(([file]) => folder.exec(file)?.[0]).filter(Boolean);
+  return [...new Set([...bundled, ...copied.map((name) => `node_modules/${name}`)])].sort();
 }
 
 function sizes(outputs) {
