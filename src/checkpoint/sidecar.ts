@@ -42,6 +42,7 @@ export function findSidecars(file: string): { sidecars: Sidecar[]; warnings: str
   const folder = path.dirname(path.resolve(file));
   const stem = path.basename(file, path.extname(file));
   const own = ['.yaml', '.yml', '.json'].map((extension) => stem + extension);
+  const spelt = spelledOut(folder);
   for (const place of new Set([folder, path.dirname(folder)])) {
     for (const name of [...own, ...names, ...epochTables(place)]) {
       const candidate = path.join(place, name);
@@ -54,7 +55,31 @@ export function findSidecars(file: string): { sidecars: Sidecar[]; warnings: str
       }
     }
   }
+  // Files say more than names.
+  if (spelt) sidecars.push(spelt);
   return { sidecars, warnings };
+}
+
+/** Options that NeRV's code writes into the name of its run's folder, `…_fc_9_16_26_…_actswish_`. */
+const SPELLED: readonly (readonly [name: string, pattern: RegExp])[] = [
+  ['embed', /(?:^|_)(?:embed|pe_)?(\d\.\d+_\d+)(?=_)/],
+  ['fc_hw_dim', /(?:^|_)fc_?(\d+_\d+_\d+)(?=_|$)/i],
+  ['act', /(?:^|_)act_?(gelu|swish|relu|leaky|softplus|sin)(?=_|$)/i],
+];
+
+/** The options in the names of the folder and the one above, when there are at least two. */
+function spelledOut(folder: string): Sidecar | undefined {
+  for (const place of [folder, path.dirname(folder)]) {
+    const name = path.basename(place);
+    const found = SPELLED.flatMap(([option, pattern]) => {
+      const match = pattern.exec(name);
+      return match ? [[option, match[1]] as const] : [];
+    });
+    if (found.length > 1) {
+      return { path: `the folder’s name ${name.slice(0, 80)}`, values: Object.fromEntries(found) };
+    }
+  }
+  return undefined;
 }
 
 /** Reads one configuration file, as `--config` names it. @throws CheckpointError when it cannot be read. */

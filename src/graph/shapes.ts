@@ -126,7 +126,10 @@ function same(a: Dimension, b: Dimension): void {
 const sized = (d: Dimension, f: (n: number) => number): Dimension => (isSize(d) ? f(d) : unknown);
 
 function matMul(a: Shape, b: Shape): Shape {
-  if (a.length < 2 || b.length < 2) throw new Error('vectors are not supported');
+  // A vector is one row on the left, one column on the right, and leaves no axis.
+  if (a.length === 1) return matMul([1, ...a], b).toSpliced(-2, 1);
+  if (b.length === 1) return matMul(a, [...b, 1]).slice(0, -1);
+  if (a.length === 0 || b.length === 0) throw new Error('a number is no matrix');
   same(a[a.length - 1], b[b.length - 2]);
   return [...broadcast(a.slice(0, -2), b.slice(0, -2)), a[a.length - 2], b[b.length - 1]];
 }

@@ -23,9 +23,107 @@ export class Random {
   }
 }
 
-/** A damaged copy of a file. */
+/** A damaged copy of a file; the format's own structure is damaged as often as its bytes. */
 export function mutate(bytes: Bytes, random: Random): Bytes {
-  return random.pick([insideZip, insideSafetensors, anywhere])(bytes, random);
+  return random.pick([insideZip, insideSafetensors, insideStructure, anywhere])(bytes, random);
+}
+
+/** Damages a JSON document, the opcodes of a pickle, or the tags of a protocol buffer or msgpack. */
+const insideStructure: Damage = (bytes, random) => {
+  if (bytes[0] === 0x7b) return json(bytes, random);
+  if (bytes[0] === 0x80 && bytes[1] <= 5) return opcodes(bytes, random);
+  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return insideZip(bytes, random);
+  return tags(bytes, random);
+};
+
+/** Another value, key or order somewhere in a JSON document, which stays one. */
+function json(bytes: Bytes, random: Random): Bytes {
+  let root: unknown;
+  try {
+    root = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return number(bytes, random);
+  }
+  const holders: object[] = [];
+  const visit = (value: unknown) => {
+    if (typeof value !== 'object' || value === null) return;
+    holders.push(value);
+    Object.values(value).forEach(visit);
+  };
+  visit(root);
+  for (let times = random.pick([1, 1, 2, 4]); times > 0; times--) {
+    const holder = random.pick(holders) as Record<string, unknown>;
+    const keys = Object.keys(holder);
+    if (keys.length === 0) continue;
+    const key = random.pick(keys);
+    const other = random.pick(holders) as Record<string, unknown>;
+    const action = random.below(5);
+    if (action === 0) Reflect.deleteProperty(holder, key);
+    else if (action === 1) {
+      // Only what is not above it, so that the document stays a tree.
+      const copy: unknown = structuredClone(other);
+      if (JSON.stringify(copy).length < 10_000) holder[key] = copy;
+    } else if (action === 2) {
+      Object.defineProperty(holder, '__proto__', {
+        value: holder[key],
+        enumerable: true,
+        configurable: true,
+      });
+    } else {
+      holder[key] = random.pick<unknown>([
+        null,
+        true,
+        -1,
+        0,
+        1.5,
+        2 ** 53 + 1,
+        1e308,
+        '',
+        '../x',
+        [],
+        {},
+        [2 ** 31, 2 ** 31],
+      ]);
+    }
+  }
+  return new Uint8Array(Buffer.from(JSON.stringify(root)));
+}
+
+/** Opcodes that make, store or call something. */
+const OPCODES = Buffer.from(
+  '(.0122IJKLMNPQRSTUVXabcdeghijlopqrstu}]){\x80\x81\x82\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8f\x90\x91\x92\x93\x94\x95',
+  'latin1',
+);
+
+/** Puts opcodes in place of others, before or after, or twice. */
+function opcodes(bytes: Bytes, random: Random): Bytes {
+  let result = bytes;
+  for (let times = random.pick([1, 2, 4]); times > 0; times--) {
+    const at = [...result.keys()].slice(2, 4096).filter((i) => OPCODES.includes(result[i]));
+    if (at.length === 0) return flip(result.slice(), random);
+    const place = random.pick(at);
+    const opcode = Uint8Array.of(OPCODES[random.below(OPCODES.length)]);
+    const keep = random.below(3) === 0 ? 0 : 1;
+    result = joined(result.subarray(0, place), opcode, result.subarray(place + keep));
+  }
+  return result;
+}
+
+/** Another type or length where a field may begin. */
+function tags(bytes: Bytes, random: Random): Bytes {
+  const result = bytes.slice();
+  for (let times = random.pick([1, 2, 4]); times > 0 && result.length > 0; times--) {
+    const at = random.below(Math.min(result.length, 512));
+    result[at] = random.pick([
+      (result[at] & 0xf8) | random.below(8),
+      (result[at] & 0x07) | (random.below(32) << 3),
+      0x80 | result[at],
+      0xc0 | random.below(64),
+      0xff,
+      0,
+    ]);
+  }
+  return result;
 }
 
 /** One damage or a few, anywhere. */

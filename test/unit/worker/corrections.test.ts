@@ -1,4 +1,12 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
@@ -151,6 +159,21 @@ describe('the manifest', () => {
         expect(menus[menu][0].when).toMatch(new RegExp(`[(|]${extension}[|)]`));
       }
     }
+  });
+
+  it('has every setting that recognition defines in the schema of corrections', () => {
+    const schema = JSON.parse(readFileSync(path.join(root, 'media/inr.schema.json'), 'utf8')) as {
+      readonly properties: Readonly<Record<string, unknown>>;
+    };
+    const folder = path.join(root, 'src/inr');
+    const names = new Set<string>();
+    for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+      if (!file.endsWith('.ts')) continue;
+      const source = readFileSync(path.join(folder, file), 'utf8');
+      for (const [, name] of source.matchAll(/Setting(?:<[^>]*>)?\(\s*'(\w+)'/g)) names.add(name);
+    }
+    expect(names.size).toBeGreaterThan(15);
+    expect([...names].filter((name) => !(name in schema.properties))).toEqual([]);
   });
 
   it('describes every setting in the schema of corrections', async () => {
