@@ -62,32 +62,36 @@ function json(bytes: Bytes, random: Random): Bytes {
     else if (action === 1) {
       // Only what is not above it, so that the document stays a tree.
       const copy: unknown = structuredClone(other);
-      if (JSON.stringify(copy).length < 10_000) holder[key] = copy;
+      if (JSON.stringify(copy).length < 10_000) put(holder, key, copy);
     } else if (action === 2) {
-      Object.defineProperty(holder, '__proto__', {
-        value: holder[key],
-        enumerable: true,
-        configurable: true,
-      });
+      put(holder, '__proto__', holder[key]);
     } else {
-      holder[key] = random.pick<unknown>([
-        null,
-        true,
-        -1,
-        0,
-        1.5,
-        2 ** 53 + 1,
-        1e308,
-        '',
-        '../x',
-        [],
-        {},
-        [2 ** 31, 2 ** 31],
-      ]);
+      put(
+        holder,
+        key,
+        random.pick<unknown>([
+          null,
+          true,
+          -1,
+          0,
+          1.5,
+          2 ** 53 + 1,
+          1e308,
+          '',
+          '../x',
+          [],
+          {},
+          [2 ** 31, 2 ** 31],
+        ]),
+      );
     }
   }
   return new Uint8Array(Buffer.from(JSON.stringify(root)));
 }
+
+/** Sets a property of any name, `__proto__` too, without its meaning. */
+const put = (holder: object, key: string, value: unknown) =>
+  Object.defineProperty(holder, key, { value, enumerable: true, configurable: true, writable: true });
 
 /** Opcodes that make, store or call something. */
 const OPCODES = Buffer.from(
