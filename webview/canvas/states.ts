@@ -3,6 +3,7 @@ import { html, nothing } from 'lit';
 import { exportSnippet } from '../../src/panels/exportSnippet';
 import type { SessionView, ViewMessage } from '../../src/panels/protocol';
 import type { NotAnInr } from '../../src/worker/protocol';
+import { brokenDrawing, mapsDrawing } from '../shared/drawings';
 import { plural } from '../shared/format';
 
 type Command = Extract<ViewMessage, { type: 'command' }>['command'];
@@ -15,7 +16,7 @@ export interface Actions {
 
 export function nothingOpen(actions: Actions) {
   return html`<div class="fill" data-testid="state-empty">
-    <vscode-icon name="symbol-color" size="48" class="muted"></vscode-icon>
+    <div class="drawing">${mapsDrawing()}</div>
     <div>
       <strong>No checkpoint is open</strong>
       <p class="muted">Right-click a checkpoint in the Explorer and choose “Trace Contributions”.</p>
@@ -24,9 +25,17 @@ export function nothingOpen(actions: Actions) {
   </div>`;
 }
 
+/** The canvas to come, in grey: the picture, the strongest neurons of a pixel, and maps. */
+const skeleton = () =>
+  html`<div class="skeleton" aria-hidden="true">
+    <i class="picture"></i>
+    <div class="bars">${[90, 72, 66, 48, 40, 30].map((width) => html`<i style="width: ${width}%"></i>`)}</div>
+    <div class="tiles">${Array.from({ length: 12 }, () => html`<i></i>`)}</div>
+  </div>`;
+
 export function tracing(detail: string, fraction: number, actions: Actions) {
   return html`<div class="fill" data-testid="state-tracing" role="status">
-    <div class="skeleton" aria-hidden="true"></div>
+    ${skeleton()}
     <div>${detail} …</div>
     <div
       class="progress"
@@ -44,7 +53,7 @@ export function tracing(detail: string, fraction: number, actions: Actions) {
 
 export function cancelled({ name }: SessionView, actions: Actions) {
   return html`<div class="fill" data-testid="state-cancelled">
-    <vscode-icon name="circle-slash" size="32" class="muted"></vscode-icon>
+    <div class="drawing">${mapsDrawing()}</div>
     <div>Tracing ${name} was cancelled.</div>
     <vscode-button @click=${() => actions.retrace()}>Trace Again</vscode-button>
   </div>`;
@@ -52,7 +61,7 @@ export function cancelled({ name }: SessionView, actions: Actions) {
 
 export function failed({ name }: SessionView, message: string, actions: Actions) {
   return html`<div class="fill" data-testid="state-failed" role="alert">
-    <vscode-icon name="error" size="32" class="error"></vscode-icon>
+    <div class="drawing error">${brokenDrawing()}</div>
     <div class="sentence">
       <strong>${name} could not be traced</strong>
       <p>${message}</p>

@@ -58,12 +58,50 @@ export const styles = [
       height: 100%;
       background: var(--vscode-progressBar-background);
     }
+    .drawing {
+      color: var(--muted);
+    }
+    .drawing.error {
+      color: var(--vscode-errorForeground);
+    }
     .skeleton {
-      width: min(60%, 360px);
-      aspect-ratio: 3 / 2;
-      border: 1px dashed var(--line);
-      border-radius: 4px;
-      background: var(--vscode-editorWidget-background, transparent);
+      display: grid;
+      grid-template: minmax(0, 3fr) minmax(0, 2fr) / minmax(0, 2fr) minmax(0, 1fr);
+      gap: 12px;
+      width: min(80%, 420px);
+      aspect-ratio: 4 / 3;
+      max-height: 50%;
+      animation: breathe 2.4s ease-in-out infinite;
+    }
+    .skeleton i {
+      display: block;
+      border: 1px solid var(--vscode-contrastBorder, transparent);
+      border-radius: 3px;
+      background: color-mix(in srgb, var(--vscode-foreground) 10%, transparent);
+    }
+    .skeleton .bars {
+      display: flex;
+      flex-direction: column;
+      justify-content: space-between;
+    }
+    .skeleton .bars i {
+      height: 8px;
+    }
+    .skeleton .tiles {
+      grid-column: 1 / -1;
+      display: grid;
+      grid-template-columns: repeat(6, 1fr);
+      gap: 8px;
+    }
+    @keyframes breathe {
+      50% {
+        opacity: 0.5;
+      }
+    }
+    @media (prefers-reduced-motion: reduce) {
+      .skeleton {
+        animation: none;
+      }
     }
     .banner {
       padding: 3px 12px;

@@ -4,9 +4,11 @@ import { customElement, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import type { Clustering, RegionFeature } from '../../src/tracing/types';
 import type { NeuronRef } from '../../src/worker/protocol';
+import { clustersDrawing } from '../shared/drawings';
 import { integer, significant } from '../shared/format';
 import { lassoIcon } from '../shared/icons';
 import { Intent } from '../shared/intent';
+import { Memo } from '../shared/memo';
 import { fillPage } from '../shared/page';
 import { select, type Modifiers } from '../shared/selection';
 import { Session } from '../shared/session';
@@ -15,7 +17,7 @@ import { Theme } from '../shared/theme';
 import './card';
 import { whole, type View } from './plane';
 import './scatter';
-import type { Tool } from './scatter';
+import type { Facet, Tool } from './scatter';
 import { styles } from './styles';
 
 const features: Readonly<Record<RegionFeature, { readonly name: string; readonly title: string }>> = {
@@ -30,6 +32,8 @@ const counts = Array.from({ length: 11 }, (_, i) => i + 2);
 const defaults = {
   tool: 'lasso' as string,
   by: 'cluster' as string,
+  /** A plot for each layer, or each cluster, in place of one of all. */
+  multiples: false,
   ...whole,
   /** Points that the view was chosen for. */
   viewOf: '',
@@ -95,7 +99,7 @@ export class ClustersView extends LitElement {
 
   override render() {
     const purpose = 'Groups the neurons of a checkpoint by the regions of the picture they contribute to.';
-    const early = sessionNotice(this.session, purpose);
+    const early = sessionNotice(this.session, purpose, clustersDrawing());
     if (early) return early;
     const { clustering, clusteringWork: work, clusteringError: error, selection } = this.session;
     return html`<div class="panel">
@@ -128,20 +132,9 @@ export class ClustersView extends LitElement {
 
   private content({ points, summaries }: Clustering) {
     const { layers, names, selection, clusteringWork } = this.session;
-    const { tool, by, zoom, centreX, centreY } = this.intent.value;
+    const { multiples } = this.intent.value;
     return html`<div class="content ${clusteringWork ? 'stale' : ''}" aria-busy=${clusteringWork !== null}>
-      <nc-clusters-scatter
-        .points=${points}
-        .layers=${layers}
-        .names=${names}
-        .selection=${selection.neurons}
-        .view=${{ zoom, centreX, centreY }}
-        .tool=${tool === 'move' ? 'move' : 'lasso'}
-        .by=${by === 'layer' ? 'layer' : 'cluster'}
-        .emphasised=${this.emphasised}
-        @pick=${({ detail }: CustomEvent<NeuronRef[]>) => this.pick(detail)}
-        @view-change=${({ detail }: CustomEvent<View>) => this.set({ ...detail })}
-      ></nc-clusters-scatter>
+      ${multiples ? this.multiples(points) : this.scatter(points, null)}
       <div class="cards">
         ${this.layerKey()}
         <ol aria-label="Clusters">
@@ -170,6 +163,50 @@ export class ClustersView extends LitElement {
     </div>`;
   }
 
+  /** @param facet what of the points the plot is about; null for all */
+  private scatter(points: Clustering['points'], facet: Facet | null) {
+    const { layers, names, selection } = this.session;
+    const { tool, by, zoom, centreX, centreY } = this.intent.value;
+    return html`<nc-clusters-scatter
+      .points=${points}
+      .layers=${layers}
+      .names=${names}
+      .selection=${selection.neurons}
+      .view=${{ zoom, centreX, centreY }}
+      .tool=${tool === 'move' ? 'move' : 'lasso'}
+      .by=${by === 'layer' ? 'layer' : 'cluster'}
+      .facet=${facet}
+      .emphasised=${this.emphasised}
+      @pick=${({ detail }: CustomEvent<NeuronRef[]>) => this.pick(detail)}
+      @view-change=${({ detail }: CustomEvent<View>) => this.set({ ...detail })}
+    ></nc-clusters-scatter>`;
+  }
+
+  private readonly facets = new Memo<readonly Facet[]>();
+
+  /** The same plane for each layer, or for each cluster while colours tell the layers. */
+  private multiples(points: Clustering['points']) {
+    const { names } = this.session;
+    const of = this.intent.value.by === 'layer' ? 'cluster' : 'layer';
+    const facets = this.facets.get([points, names, of], () => {
+      const values = [...new Set(points.map((point) => point[of]))].sort((a, b) => a - b);
+      return values.map((value) => ({
+        of,
+        value,
+        name: of === 'layer' ? names[value] : `cluster ${value + 1}`,
+      }));
+    });
+    return html`<ul class="multiples" aria-label="A plot for each ${of}" data-testid="clusters-multiples">
+      ${facets.map(
+        (facet) =>
+          html`<li>
+            <span class="ellipsis muted" title=${facet.name}>${facet.name}</span>
+            ${this.scatter(points, facet)}
+          </li>`,
+      )}
+    </ul>`;
+  }
+
   private layerKey() {
     const { layers, names } = this.session;
     return html`<div class="layers muted" role="group" aria-label="Colours of layers">
@@ -182,7 +219,7 @@ export class ClustersView extends LitElement {
 
   private toolbar() {
     const { clustering, clusteringWork, clusteringError } = this.session;
-    const { by, zoom } = this.intent.value;
+    const { by, zoom, multiples } = this.intent.value;
     const now = clustering?.features ?? this.intent.value.features;
     const asked = clustering ? (clustering.suggested ? 0 : clustering.clusters) : this.intent.value.clusters;
     const chosen = (event: Event) => (event.target as HTMLSelectElement).value;
@@ -225,6 +262,17 @@ export class ClustersView extends LitElement {
         <button
           type="button"
           class="icon"
+          title="One Plot for Each Layer, or Each Cluster"
+          aria-label="Small multiples"
+          aria-pressed=${multiples}
+          data-testid="clusters-toggle-multiples"
+          @click=${() => this.set({ multiples: !multiples })}
+        >
+          <vscode-icon name="table"></vscode-icon>
+        </button>
+        <button
+          type="button"
+          class="icon"
           title="Show All Neurons (0)"
           aria-label="Show all neurons"
           ?disabled=${zoom === 1}
@@ -236,7 +284,7 @@ export class ClustersView extends LitElement {
       </div>
       <span
         class="facts ellipsis number ${clustering && clusteringError ? 'failed' : 'muted'}"
-        title=${clusteringError ?? ''}
+        title=${clusteringError ?? (clustering ? facts(clustering) : '')}
         data-testid="clusters-facts"
       >
         ${clustering ? (clusteringWork ?? clusteringError ?? facts(clustering)) : ''}

@@ -136,11 +136,16 @@ const directions: Readonly<Record<string, readonly [number, number]>> = {
 export function towards(places: readonly Place[], from: number, key: string): number | null {
   const direction = directions[key];
   if (!direction || places.length === 0) return null;
-  if (from < 0) return 0;
+  // From nowhere: the first there is.
+  if (from < 0 || !Number.isFinite(places[from].x)) {
+    const first = places.findIndex(({ x }) => Number.isFinite(x));
+    return first >= 0 ? first : null;
+  }
   const [dx, dy] = direction;
   let best = from;
   let least = Infinity;
   for (let i = 0; i < places.length; i++) {
+    if (!Number.isFinite(places[i].x)) continue;
     const x = places[i].x - places[from].x;
     const y = places[i].y - places[from].y;
     const ahead = x * dx + y * dy;

@@ -14,6 +14,16 @@ import { inside, nearest, Projection, towards, whole, type Place, type View } fr
 export type Tool = 'lasso' | 'move';
 export type ColourBy = 'cluster' | 'layer';
 
+/** Points of one layer, or of one cluster. */
+export interface Facet {
+  readonly of: 'layer' | 'cluster';
+  readonly value: number;
+  readonly name: string;
+}
+
+/** Where points lie that the pointer does not reach. */
+const nowhere: Place = { x: Infinity, y: Infinity };
+
 /** How far from a point the pointer still means it, in pixels. */
 const REACH = 12;
 /** A press that moves less is a click. */
@@ -86,6 +96,8 @@ export class ClustersScatter extends LitElement {
   @property({ attribute: false }) view: View = whole;
   @property({ attribute: false }) tool: Tool = 'lasso';
   @property({ attribute: false }) by: ColourBy = 'cluster';
+  /** The part of the points that this plot is about; the others only show where it lies. Null for all. */
+  @property({ attribute: false }) facet: Facet | null = null;
   /** Cluster that stands out; −1 for none. */
   @property({ attribute: false }) emphasised = -1;
 
@@ -101,6 +113,8 @@ export class ClustersScatter extends LitElement {
   private projection = new Projection([], 1, 1, whole);
   /** Where the points are, in CSS pixels. */
   private places: readonly Place[] = [];
+  /** Those of the points this plot is about. */
+  private reached: readonly Place[] = [];
   private lasso: Place[] = [];
   private pressedAt: Place | null = null;
   private frame = 0;
@@ -138,6 +152,9 @@ export class ClustersScatter extends LitElement {
     }
     this.projection = new Projection(this.points, this.clientWidth, this.clientHeight, this.view);
     this.places = this.points.map((point) => this.projection.toPixels(point));
+    this.reached = this.facet
+      ? this.places.map((place, i) => (this.isAbout(this.points[i]) ? place : nowhere))
+      : this.places;
   }
 
   protected override updated(): void {
@@ -145,6 +162,10 @@ export class ClustersScatter extends LitElement {
       this.frame = 0;
       this.draw();
     });
+  }
+
+  private isAbout(point: ClusterPoint): boolean {
+    return !this.facet || point[this.facet.of] === this.facet.value;
   }
 
   private category(point: ClusterPoint): number {
@@ -159,7 +180,7 @@ export class ClustersScatter extends LitElement {
 
   private get radius(): number {
     const { length } = this.points;
-    const base = length > 2000 ? 2 : length > 300 ? 3.5 : 4.5;
+    const base = length > 2000 || this.facet ? 2 : length > 300 ? 3.5 : 4.5;
     return base * Math.min(1.6, this.view.zoom ** 0.25);
   }
 
@@ -182,6 +203,12 @@ export class ClustersScatter extends LitElement {
     const chosen: number[] = [];
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     points.forEach((point, i) => {
+      if (!this.isAbout(point)) {
+        context.globalAlpha = theme.highContrast ? 0.4 : 0.2;
+        context.fillStyle = theme.muted;
+        context.fillRect(places[i].x - 1, places[i].y - 1, 2, 2);
+        return;
+      }
       if (selected.has(point.layer, point.neuron)) chosen.push(i);
       const dimmed = this.emphasised >= 0 && point.cluster !== this.emphasised;
       context.globalAlpha = dimmed ? 0.15 : 1;
@@ -195,10 +222,10 @@ export class ClustersScatter extends LitElement {
     // Wide rings around many points would hide them all.
     const gap = chosen.length > 12 ? 0.75 : 2.5;
     for (const i of chosen) ring(places[i], radius + gap, theme.foreground, 1.5);
-    if (this.active >= 0 && canvas.matches(':focus-visible')) {
+    if (this.active >= 0 && this.isAbout(points[this.active]) && canvas.matches(':focus-visible')) {
       ring(places[this.active], radius + 6, theme.colour('focusBorder', '#0078d4'), 2);
     }
-    if (this.by === 'cluster') this.number(context, surface);
+    if (this.by === 'cluster' && !this.facet) this.number(context, surface);
     if (this.dragging === 'lasso') this.drawLasso(context);
   }
 
@@ -305,7 +332,7 @@ export class ClustersScatter extends LitElement {
     const at = this.pixel(event);
     const { pressedAt } = this;
     if (!pressedAt) {
-      this.hovered = nearest(this.places, at, REACH);
+      this.hovered = nearest(this.reached, at, REACH);
       return;
     }
     const [dx, dy] = [at.x - pressedAt.x, at.y - pressedAt.y];
@@ -326,10 +353,10 @@ export class ClustersScatter extends LitElement {
     this.pressedAt = this.dragging = null;
     if (!pressedAt || event.type === 'pointercancel') return;
     if (dragging === 'lasso') {
-      const caught = this.points.filter((_, i) => inside(lasso, this.places[i]));
+      const caught = this.points.filter((_, i) => inside(lasso, this.reached[i]));
       this.pickAll(caught, event);
     } else if (!dragging) {
-      const clicked = nearest(this.places, pressedAt, REACH);
+      const clicked = nearest(this.reached, pressedAt, REACH);
       if (clicked >= 0) this.choose(clicked, event);
     }
   }
@@ -355,7 +382,7 @@ export class ClustersScatter extends LitElement {
     const { key } = event;
     const command = event.ctrlKey || event.metaKey;
     const middle = { x: this.clientWidth / 2, y: this.clientHeight / 2 };
-    const to = towards(this.places, this.active, key);
+    const to = towards(this.reached, this.active, key);
     if (to !== null) this.walk(to);
     else if ((key === 'Enter' || key === ' ') && this.active >= 0) this.choose(this.active, event);
     else if (key === 'a' && command) this.pickAll(this.points, event);
@@ -388,7 +415,8 @@ export class ClustersScatter extends LitElement {
 
   override render() {
     const { points, hovered, dragging, tool } = this;
-    const label = `${points.length} neurons by likeness. Arrow keys move between them, Enter selects, plus and minus zoom.`;
+    const about = this.facet ? points.filter((point) => this.isAbout(point)).length : points.length;
+    const label = `${about} neurons${this.facet ? ` of ${this.facet.name}` : ''} by likeness. Arrow keys move between them, Enter selects, plus and minus zoom.`;
     return html`
       <canvas
         tabindex="0"

@@ -64,6 +64,28 @@ export const styles = [
       padding: 6px;
       list-style: none;
     }
+    .multiples {
+      display: grid;
+      grid-template-columns: repeat(auto-fill, minmax(130px, 1fr));
+      grid-auto-rows: minmax(110px, 1fr);
+      gap: 1px;
+      min-height: 0;
+      margin: 0;
+      padding: 0;
+      overflow: auto;
+      list-style: none;
+    }
+    .multiples li {
+      display: grid;
+      grid-template-rows: auto minmax(0, 1fr);
+      min-width: 0;
+      border-right: 1px solid var(--line);
+      border-bottom: 1px solid var(--line);
+    }
+    .multiples li > span {
+      padding: 4px 8px 0;
+      font-size: 11px;
+    }
     .layers {
       display: flex;
       flex-wrap: wrap;

@@ -3,6 +3,7 @@ import { html, LitElement, nothing } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import type { NeuronRef } from '../../src/worker/protocol';
+import { rankingsDrawing } from '../shared/drawings';
 import { integer, percent, plural } from '../shared/format';
 import { OutdatedError } from '../shared/host';
 import { Intent } from '../shared/intent';
@@ -164,7 +165,11 @@ export class RankingsView extends LitElement {
 
   override render() {
     const { view } = this.session;
-    const notice = sessionNotice(this.session, 'Ranks the neurons of a checkpoint by what they contribute.');
+    const notice = sessionNotice(
+      this.session,
+      'Ranks the neurons of a checkpoint by what they contribute.',
+      rankingsDrawing(),
+    );
     const state = view?.status.state;
     // What a cancelled trace got to is worth looking at.
     if (notice && (this.rows.count === 0 || state === 'failed' || state === 'not-an-inr')) return notice;
@@ -231,7 +236,11 @@ export class RankingsView extends LitElement {
     const { charts } = this.intent.value;
     return html`<div class="toolbar">
       ${this.filterBox()} ${this.scope()}
-      <span class="summary ellipsis muted number" data-testid="rankings-summary" role="status"
+      <span
+        class="summary ellipsis muted number"
+        data-testid="rankings-summary"
+        role="status"
+        title=${this.summary()}
         >${this.summary()}</span
       >
       ${this.removalsButton()}

@@ -14,6 +14,15 @@ export const statusStyles = css`
     text-align: center;
     overflow: auto;
   }
+  .drawing {
+    color: var(--muted);
+  }
+  /* Words and buttons come first. */
+  @media (max-height: 200px) {
+    .drawing {
+      display: none;
+    }
+  }
   .status p {
     margin: 0;
     max-width: 60ch;
@@ -66,14 +75,21 @@ export const progressBar = (label: string, fraction: number | null) => html`
 `;
 
 /** What a bottom panel says in place of its content. @param state names it for tests */
-export const notice = (state: string, content: unknown) =>
-  html`<div class="status" role="status" data-testid="state-${state}">${content}</div>`;
+export const notice = (state: string, content: unknown, drawing: unknown = nothing) =>
+  html`<div class="status" role="status" data-testid="state-${state}">
+    ${drawing === nothing ? nothing : html`<div class="drawing">${drawing}</div>`}${content}
+  </div>`;
 
 /**
  * Why there is nothing to show yet, and what to do; null when the session has been traced.
  * @param purpose sentence that says what the panel will show
+ * @param drawing of that
  */
-export function sessionNotice(session: Session, purpose: string): TemplateResult | typeof nothing | null {
+export function sessionNotice(
+  session: Session,
+  purpose: string,
+  drawing: unknown = nothing,
+): TemplateResult | typeof nothing | null {
   const { view, host } = session;
   if (view === undefined) return nothing;
   const button = (label: string, act: () => void) =>
@@ -85,6 +101,7 @@ export function sessionNotice(session: Session, purpose: string): TemplateResult
       'empty',
       html`<p>${purpose}</p>
         <vscode-button @click=${pick}>Trace a Checkpoint…</vscode-button>`,
+      drawing,
     );
   }
   const { status, name } = view;
