@@ -6,6 +6,7 @@ import type { ViewCalls } from '../../src/panels/protocol';
 import type { Ablation, FloatMap, PixelProbe } from '../../src/worker/protocol';
 import { Intent, merged } from '../shared/intent';
 import { Latest } from '../shared/host';
+import { Memo } from '../shared/memo';
 import { Session } from '../shared/session';
 import { Theme } from '../shared/theme';
 import { switchedOff } from './ablationChoice';
@@ -179,12 +180,15 @@ export class Canvas {
     return this.session.layers[this.layerIndex];
   }
 
-  /** Selected neurons of the layer shown. */
-  get selected(): number[] {
+  private readonly selectedMemo = new Memo<readonly number[]>();
+
+  /** Selected neurons of the layer shown; the same array while they are the same. */
+  get selected(): readonly number[] {
     const { layerIndex } = this;
-    return this.session.selection.neurons
-      .filter(({ layer }) => layer === layerIndex)
-      .map(({ neuron }) => neuron);
+    const { neurons } = this.session.selection;
+    return this.selectedMemo.get([neurons, layerIndex], () =>
+      neurons.filter(({ layer }) => layer === layerIndex).map(({ neuron }) => neuron),
+    );
   }
 
   /** What the picture shows: what was chosen as far as it is possible now. */

@@ -3,10 +3,15 @@ import { SIZE, type ColourMap } from '../shared/colourMaps';
 
 type Pixels = Uint8ClampedArray<ArrayBuffer>;
 
-/** Largest |value|; 0 for an empty map. NaN does not count. */
+const limits = new WeakMap<FloatMap, number>();
+
+/** Largest |value|; 0 for an empty map. NaN does not count. Asked again on every drawing, so it is kept. */
 export function largest(map: FloatMap): number {
+  const known = limits.get(map);
+  if (known !== undefined) return known;
   let limit = 0;
   for (const value of map.data) if (Math.abs(value) > limit) limit = Math.abs(value);
+  limits.set(map, limit);
   return limit;
 }
 

@@ -7,7 +7,9 @@ import { clustersOf, neuronOrder, sheetSorts, type SheetSort } from '../shared/o
 import { ALPHA, type Canvas } from './canvas';
 import { inSlot } from './parts';
 import '../shared/disclosure';
-import type { SharpMaps } from '../shared/mapRenderer';
+import type { Look, SharpMaps } from '../shared/mapRenderer';
+import type { Theme } from '../shared/theme';
+import type { SheetColours } from './sheet';
 import './sheet';
 
 const sortNames: Readonly<Record<SheetSort, string>> = {
@@ -17,7 +19,20 @@ const sortNames: Readonly<Record<SheetSort, string>> = {
   region: 'region',
 };
 
+// The sheet is drawn anew when one of these is another object, so they are kept.
 const order = new Memo<Uint32Array>();
+const looks = new Memo<Look>();
+const sheetColours = new Memo<SheetColours>();
+
+const coloursOf = (theme: Theme): SheetColours => ({
+  text: theme.foreground,
+  muted: theme.muted,
+  selected: theme.colour('list-activeSelectionBackground', '#0a64ad'),
+  selectedText: theme.colour('list-activeSelectionForeground', theme.foreground),
+  focus: theme.colour('focusBorder', '#0078d4'),
+  hover: theme.muted,
+  font: `11px ${theme.colour('font-family', 'sans-serif')}`,
+});
 
 export const sheetArea = (canvas: Canvas) =>
   html`<section class="bottom" aria-label="Contribution maps">
@@ -180,7 +195,12 @@ function sheet(canvas: Canvas) {
     const clusters = clustersOf(session.clustering, canvas.layerIndex, layer.neurons);
     return neuronOrder(layer, known, hideDead, clusters, inRegion);
   });
-  const limit = shared ? layer.previews.limit.reduce((a, b) => Math.max(a, b), 0) : null;
+  const look = looks.get([layer, theme.signed, signed, shared, gamma], () => ({
+    colours: signed ? theme.signed : theme.magnitude,
+    signed,
+    limit: shared ? layer.previews.limit.reduce((a, b) => Math.max(a, b), 0) : null,
+    gamma,
+  }));
   return html`${note(canvas, layer)}
   ${
     shown.length === 0
@@ -192,19 +212,11 @@ function sheet(canvas: Canvas) {
           .atlas=${layer.previews}
           .order=${shown}
           .share=${layer.statistics.share}
-          .look=${{ colours: signed ? theme.signed : theme.magnitude, signed, limit, gamma }}
+          .look=${look}
           .sharpen=${sharpener(canvas, layer)}
           .size=${size}
           .selected=${canvas.selected}
-          .colours=${{
-            text: theme.foreground,
-            muted: theme.muted,
-            selected: theme.colour('list-activeSelectionBackground', '#0a64ad'),
-            selectedText: theme.colour('list-activeSelectionForeground', theme.foreground),
-            focus: theme.colour('focusBorder', '#0078d4'),
-            hover: theme.muted,
-            font: `11px ${theme.colour('font-family', 'sans-serif')}`,
-          }}
+          .colours=${sheetColours.get([theme.signed, theme.muted, theme.background], () => coloursOf(theme))}
           label="Contribution maps of ${layer.name}, by ${sort}"
           @size-change=${({ detail }: CustomEvent<number>) =>
             canvas.set({ size: Math.round(Math.max(smallest, Math.min(largestSize, detail))) })}

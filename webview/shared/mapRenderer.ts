@@ -104,6 +104,7 @@ class CanvasRenderer implements MapRenderer {
     const { context, scratch } = this;
     if (tiles.length === 0) return;
     [scratch.canvas.width, scratch.canvas.height] = [maps.width, maps.height];
+    context.imageSmoothingQuality = 'high';
     const image = scratch.createImageData(maps.width, maps.height);
     for (const tile of tiles) {
       paintPreview(image.data, maps, tile.neuron, look);
