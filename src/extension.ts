@@ -14,6 +14,8 @@ import { WorkerClient } from './worker/client';
 export interface TestApi {
   readonly sessions: Sessions;
   readonly tree: CheckpointTree;
+  readonly commands: Commands;
+  readonly links: LinkHandler;
 }
 
 /** Only registers: files are read and networks run in the worker, when the person asks. */
@@ -49,6 +51,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     log,
     context.extension.id,
   );
+  const links = new LinkHandler(sessions);
 
   context.subscriptions.push(
     log,
@@ -67,7 +70,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
         new BottomView(panel, extensionUri, sessions, commands),
       ),
     ),
-    vscode.window.registerUriHandler(new LinkHandler(sessions)),
+    vscode.window.registerUriHandler(links),
     vscode.commands.registerCommand('neuralCanvas.trace', (target?: unknown) => commands.trace(target)),
     vscode.commands.registerCommand('neuralCanvas.openSample', () => commands.openSample()),
     vscode.commands.registerCommand('neuralCanvas.change', (target?: unknown) => commands.change(target)),
@@ -75,5 +78,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     vscode.commands.registerCommand('neuralCanvas.showLog', () => commands.showLog()),
     vscode.commands.registerCommand('neuralCanvas.copyCommandLine', () => commands.copyCommandLine()),
   );
-  return context.extensionMode === vscode.ExtensionMode.Test ? { sessions, tree } : undefined;
+  return context.extensionMode === vscode.ExtensionMode.Test
+    ? { sessions, tree, commands, links }
+    : undefined;
 }

@@ -106,6 +106,7 @@ export class Commands implements ViewActions {
     await vscode.env.clipboard.writeText(
       ['neural-canvas trace', JSON.stringify(session.uri.fsPath), ...sets].join(' '),
     );
+    vscode.window.setStatusBarMessage('$(check) Command line copied', 3000);
   }
 
   /** Puts the code that exports the network as ONNX at the cursor of a visible Python file, or into a new one. */

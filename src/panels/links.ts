@@ -16,6 +16,7 @@ export async function copyLink(session: TraceSession, extensionId: string, view:
   const query = linkQuery({ file, selection: session.selection, view });
   const link = `${vscode.env.uriScheme}://${extensionId}/open?${query}`;
   await vscode.env.clipboard.writeText(link);
+  vscode.window.setStatusBarMessage('$(check) Link to this view copied', 3000);
   return link;
 }
 
