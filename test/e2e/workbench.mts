@@ -71,12 +71,25 @@ export class Workbench {
 
   /** The frame that holds a panel, among the nested ones of the webviews; waits for it. */
   async panel(name: PanelName, timeout = 60_000): Promise<Frame> {
+    return this.findPanel(name, timeout, () => true);
+  }
+
+  /** Another frame with the same panel. */
+  async otherPanel(name: PanelName, than: Frame, timeout = 60_000): Promise<Frame> {
+    return this.findPanel(name, timeout, (frame) => frame !== than);
+  }
+
+  private async findPanel(
+    name: PanelName,
+    timeout: number,
+    wanted: (frame: Frame) => boolean,
+  ): Promise<Frame> {
     let found: Frame | undefined;
     await expect
       .poll(
         async () => {
           for (const frame of this.page.frames()) {
-            if (frame.isDetached()) continue;
+            if (frame.isDetached() || !wanted(frame)) continue;
             const host = await frame.$(`nc-${name}`).catch(() => null);
             // Hidden editors keep their frames.
             if (
