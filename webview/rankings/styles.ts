@@ -24,8 +24,8 @@ export const styles = [
     }
     .filter {
       position: relative;
-      flex: 0 1 320px;
-      min-width: 200px;
+      flex: 0 1 280px;
+      min-width: 150px;
     }
     .filter > vscode-icon {
       position: absolute;
@@ -95,7 +95,7 @@ export const styles = [
       font-size: 12px;
     }
     .summary {
-      flex: 1 1 0;
+      flex: 1 1 96px;
       min-width: 0;
     }
     .content {

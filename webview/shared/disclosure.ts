@@ -38,7 +38,7 @@ export class Disclosure extends LitElement {
       :host(:not([open])) .content {
         display: none;
       }
-      @container (min-width: 900px) {
+      @container (min-width: 1240px) {
         button.icon {
           display: none;
         }

@@ -35,7 +35,7 @@ export const mapsDrawing = () =>
     ${[0, 1, 2, 3].map(
       (i) =>
         svg`<rect x=${1 + 36.5 * i} y="61" width="32" height="22" rx="2" opacity="0.7" />
-          <g stroke=${i % 2 === 0 ? 'var(--vscode-charts-orange, currentColor)' : 'var(--vscode-charts-blue, currentColor)'} opacity="0.8">
+          <g stroke=${i % 2 === 0 ? '#d8701f' : 'var(--vscode-charts-blue, currentColor)'} opacity="0.8">
             ${waves(4 + 36.5 * i, 64, 26, 16, 1 + i / 2)}
           </g>`,
     )}`);
@@ -60,8 +60,7 @@ export const clustersDrawing = () =>
       const out = 5.5 * Math.sqrt(at);
       const x = (group === 0 ? 42 : 102) + 1.3 * out * Math.cos(turn);
       const y = (group === 0 ? 46 : 34) + out * Math.sin(turn);
-      const colour =
-        group === 0 ? 'var(--vscode-charts-orange, currentColor)' : 'var(--vscode-charts-blue, currentColor)';
+      const colour = group === 0 ? '#d8701f' : 'var(--vscode-charts-blue, currentColor)';
       return svg`<circle cx=${x.toFixed(1)} cy=${y.toFixed(1)} r="2.6" fill=${colour} stroke="none" opacity="0.85" />`;
     })}`,
   );

@@ -23,7 +23,8 @@ test.use({ files });
 
 const quantiles = (times: readonly number[]) => {
   const sorted = times.toSorted((a, b) => a - b);
-  const at = (part: number) => Number(sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))].toFixed(1));
+  const at = (part: number) =>
+    Number(sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))].toFixed(1));
   return { median: at(0.5), p95: at(0.95) };
 };
 
@@ -91,7 +92,9 @@ async function links(canvas: Frame, rankings: Frame): Promise<number[]> {
           const receive = ({ data }: MessageEvent<{ type?: string }>) => {
             if (data.type !== 'selection') return;
             removeEventListener('message', receive);
-            requestAnimationFrame(() => setTimeout(() => resolve(performance.timeOrigin + performance.now())));
+            requestAnimationFrame(() =>
+              setTimeout(() => resolve(performance.timeOrigin + performance.now())),
+            );
           };
           addEventListener('message', receive);
         }),
@@ -143,7 +146,8 @@ test('frame times, answers and bytes', async ({ workbench }) => {
       () => (globalThis as unknown as { bytesFromHost: Record<string, number> }).bytesFromHost,
     );
     const result: Record<string, unknown> = { maps: count };
-    for (const what of ['pan', 'zoom', 'brush'] as const) result[what] = quantiles(await frames(canvas, what));
+    for (const what of ['pan', 'zoom', 'brush'] as const)
+      result[what] = quantiles(await frames(canvas, what));
     result.probe = quantiles(await probes(canvas));
     result.linked = quantiles(await links(canvas, rankings));
     result.bytesToCanvas = bytes;
