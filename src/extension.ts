@@ -22,10 +22,16 @@ export interface TestApi {
 export function activate(context: vscode.ExtensionContext): TestApi | undefined {
   const { extensionUri, workspaceState } = context;
   const log = vscode.window.createOutputChannel('Neural Canvas', { log: true });
-  const client = new WorkerClient(path.join(context.extensionPath, 'dist', 'worker.js'), () => {
-    const choice = vscode.workspace.getConfiguration('neuralCanvas').get('engine');
-    return isEngineChoice(choice) ? choice : 'auto';
-  });
+  const setting = <T>(name: string, fallback: T) =>
+    vscode.workspace.getConfiguration('neuralCanvas').get(name, fallback);
+  const client = new WorkerClient(
+    path.join(context.extensionPath, 'dist', 'worker.js'),
+    () => {
+      const choice = setting<unknown>('engine', 'auto');
+      return isEngineChoice(choice) ? choice : 'auto';
+    },
+    () => Math.max(2048, setting('memoryBudget', 1024)),
+  );
   const selectionKey = (file: vscode.Uri) => `selection:${file.toString()}`;
   const correctionKey = (file: vscode.Uri) => `corrections:${file.toString()}`;
   const corrections = {

@@ -53,6 +53,9 @@ export function openSibling(source: ByteSource, relative: string): ByteSource {
   return source.sibling(relative);
 }
 
+/** The file may have become a pipe since it was looked at; Windows has no such flag. */
+const READ = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0);
+
 /** Text of a file, quoted and shortened for a message. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
@@ -76,7 +79,7 @@ class FileSource implements ByteSource {
     if (!status.isFile()) {
       throw new CheckpointError(`${this.name} is not a regular file; choose a checkpoint file.`);
     }
-    this.fd = attempt(this.name, 'open', () => fs.openSync(file, 'r'));
+    this.fd = attempt(this.name, 'open', () => fs.openSync(file, READ));
     const opened = fs.fstatSync(this.fd);
     this.size = opened.size;
     this.modified = opened.mtimeMs;
@@ -168,6 +171,11 @@ function attempt<T>(name: string, what: string, action: () => T): T {
     }
     if (code === 'EACCES' || code === 'EPERM') {
       throw new CheckpointError(`${name} may not be read; check its permissions.`);
+    }
+    if (code === 'ENAMETOOLONG') {
+      throw new CheckpointError(
+        `${quote(name)} lies under a name that is too long; shorten it or its folders.`,
+      );
     }
     throw new CheckpointError(
       `${name} cannot be ${what === 'open' ? 'opened' : 'read'} (${code ?? String(error)}).`,

@@ -4,6 +4,8 @@ import { CancelledError } from '../errors';
 import { reviveError } from './errors';
 import type { CallMessage, CallName, EventOf, Params, Result, WorkerMessage } from './protocol';
 
+const OUT_OF_MEMORY = 'ERR_WORKER_OUT_OF_MEMORY';
+
 interface Pending {
   resolve(result: unknown): void;
   reject(error: Error): void;
@@ -32,10 +34,12 @@ export class WorkerClient {
   /**
    * @param script absolute path of the bundled worker
    * @param engine asked at every call
+   * @param heapMegabytes that JavaScript's own values may take in the thread; arrays of numbers lie outside
    */
   constructor(
     private readonly script: string,
     private readonly engine: () => EngineChoice = () => 'auto',
+    private readonly heapMegabytes: () => number = () => 2048,
   ) {}
 
   call<K extends CallName>(call: K, params: Params<K>, options: CallOptions<K> = {}): Promise<Result<K>> {
@@ -57,7 +61,10 @@ export class WorkerClient {
   }
 
   private start(): Worker {
-    const worker = new Worker(this.script, { name: 'neural-canvas' });
+    const worker = new Worker(this.script, {
+      name: 'neural-canvas',
+      resourceLimits: { maxOldGenerationSizeMb: this.heapMegabytes() },
+    });
     worker.on('message', (message: WorkerMessage) => {
       const pending = this.pending.get(message.id);
       if (!pending) return;
@@ -69,7 +76,9 @@ export class WorkerClient {
       if ('error' in message) pending.reject(reviveError(message.error));
       else pending.resolve(message.result);
     });
-    worker.on('error', (error: Error) => this.ended(worker, error.message));
+    worker.on('error', (error: NodeJS.ErrnoException) =>
+      this.ended(worker, error.code === OUT_OF_MEMORY ? OUT_OF_MEMORY : error.message),
+    );
     worker.on('exit', (code) => this.ended(worker, `exit code ${code}`));
     return worker;
   }
@@ -77,7 +86,11 @@ export class WorkerClient {
   private ended(worker: Worker, reason: string): void {
     if (worker !== this.worker) return;
     this.worker = undefined;
-    const error = new WorkerDiedError(`The tracing worker ended (${reason}); trace again to restart it.`);
+    const error = new WorkerDiedError(
+      reason === OUT_OF_MEMORY
+        ? 'The trace needed more memory than it may take and was ended; trace fewer layers or a smaller size.'
+        : `The tracing worker ended (${reason}); trace again to restart it.`,
+    );
     for (const pending of this.pending.values()) pending.reject(error);
     this.pending.clear();
   }

@@ -1,7 +1,7 @@
 /** What a person corrected about a checkpoint, kept beside it as `<checkpoint>.inr.json`. */
-import fs from 'node:fs';
 import path from 'node:path';
 import { UsageError } from '../errors';
+import { readRegularFile } from '../files';
 import type { Source } from './protocol';
 
 /** As `--set` takes them: names and values as text. */
@@ -24,11 +24,12 @@ export function readCorrections(checkpoint: string): CorrectionValues | undefine
     new UsageError(`${path.basename(file)} ${why}; correct it, or delete it to go back to what is assumed.`);
   let text: string;
   try {
-    if (fs.statSync(file).size > MAX_BYTES) throw wrong('is larger than 64 kB');
-    text = fs.readFileSync(file, 'utf8');
+    text = readRegularFile(file, MAX_BYTES).toString('utf8');
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    // A name that is too long with its ending cannot have such a file beside it.
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined;
+    if (code === 'EFBIG') throw wrong('is larger than 64 kB');
     throw wrong('cannot be read');
   }
   let parsed: unknown;

@@ -1,8 +1,8 @@
 /** Object masks: a PNG whose values are labels, 0 the background. */
-import fs from 'node:fs';
 import path from 'node:path';
 import { decode } from 'fast-png';
 import { UsageError } from '../errors';
+import { readRegularFile } from '../files';
 
 export interface Labels {
   readonly width: number;
@@ -22,8 +22,7 @@ export function readLabels(file: string): Labels {
   const name = path.basename(file);
   let image: ReturnType<typeof decode>;
   try {
-    if (fs.statSync(file).size > MOST_BYTES) throw new Error('too large');
-    image = decode(fs.readFileSync(file));
+    image = decode(readRegularFile(file, MOST_BYTES));
   } catch {
     throw new UsageError(
       `The mask ${name} is not a readable PNG picture; give a PNG whose values are labels.`,

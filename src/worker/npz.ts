@@ -1,5 +1,5 @@
-import fs from 'node:fs';
 import { Zip, ZipPassThrough } from 'fflate';
+import { replaceFile, writeWhole } from '../files';
 
 /** One float32 array of an NPZ file, handed over in pieces so that it need not be in memory as a whole. */
 export interface NpzArray {
@@ -23,32 +23,13 @@ export function npyHeader(shape: readonly number[]): Uint8Array {
 
 const bytesOf = (values: Float32Array) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
-/** Writes to `file.part` first, so that a half-written file never carries the final name. */
-async function replacing(file: string, write: (descriptor: number) => Promise<void>): Promise<void> {
-  const part = `${file}.part`;
-  const descriptor = fs.openSync(part, 'w');
-  try {
-    await write(descriptor);
-    fs.closeSync(descriptor);
-    fs.renameSync(part, file);
-  } catch (error) {
-    try {
-      fs.closeSync(descriptor);
-    } catch {
-      // Already closed: the first error is the one that matters.
-    }
-    fs.rmSync(part, { force: true });
-    throw error;
-  }
-}
-
 /** Writes an uncompressed NPZ that `numpy.load` reads. @throws the file system's error */
 export async function writeNpz(file: string, arrays: Iterable<NpzArray>): Promise<void> {
-  await replacing(file, async (descriptor) => {
+  await replaceFile(file, async (descriptor) => {
     let failure: Error | undefined;
     const zip = new Zip((error, chunk) => {
       if (error) failure = error;
-      else fs.writeSync(descriptor, chunk);
+      else writeWhole(descriptor, chunk);
     });
     for (const { name, shape, pieces } of arrays) {
       const entry = new ZipPassThrough(`${name}.npy`);
@@ -64,9 +45,9 @@ export async function writeNpz(file: string, arrays: Iterable<NpzArray>): Promis
 
 /** Writes one float32 array as `.npy`. @throws the file system's error */
 export async function writeNpy(file: string, shape: readonly number[], values: Float32Array): Promise<void> {
-  await replacing(file, (descriptor) => {
-    fs.writeSync(descriptor, npyHeader(shape));
-    fs.writeSync(descriptor, bytesOf(values));
+  await replaceFile(file, (descriptor) => {
+    writeWhole(descriptor, npyHeader(shape));
+    writeWhole(descriptor, bytesOf(values));
     return Promise.resolve();
   });
 }

@@ -1,8 +1,8 @@
-import fs from 'node:fs';
 import path from 'node:path';
 import { encode } from 'fast-png';
 import { EngineChooser } from '../engine/choose';
 import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
+import { replaceFile, writeWhole } from '../files';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
@@ -47,7 +47,7 @@ export class Service {
     emit: (event: EventOf<K>) => void,
     cancel: CancelToken,
   ): Promise<Result<K>> {
-    return this.handlers[call](params, emit, cancel);
+    return this.handlers[call](params, emit, cancel).catch(explained);
   }
 
   private live(id: string): LiveTrace {
@@ -191,7 +191,8 @@ export class Service {
             await writeNpy(reconstruction, [height, width, channels], values);
           } else {
             const data = toRgba(values, channels, range);
-            fs.writeFileSync(reconstruction, encode({ width, height, data, channels: 4 }));
+            const png = encode({ width, height, data, channels: 4 });
+            await replaceFile(reconstruction, (descriptor) => writeWhole(descriptor, png));
           }
         });
         written.push(reconstruction);
@@ -205,6 +206,20 @@ export class Service {
       return Promise.resolve(null);
     },
   };
+}
+
+/** An array that does not fit into memory is no bug: say what to do. */
+function explained(error: unknown): never {
+  if (
+    error instanceof RangeError &&
+    /allocation failed|invalid (typed )?array( buffer)? length/i.test(error.message)
+  ) {
+    throw new UserError(
+      'There is not enough memory for this; trace it at a smaller size, or close other programs.',
+      ExitCode.usage,
+    );
+  }
+  throw error;
 }
 
 const inspectionOf = (

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { decode } from 'fast-png';
 import { UsageError } from '../errors';
+import { readRegularFile } from '../files';
 import type { Target } from '../inr/inside';
 
 /** Names that training code gives the picture, without `.png`; `*` is the checkpoint's own name. */
@@ -10,10 +11,16 @@ const NAMES = ['target', 'gt', 'ground_truth', 'groundtruth', 'original', 'image
 /** A PNG of more bytes than this is not looked into unasked. */
 const MOST_BYTES = 64 << 20;
 
+/** Whether it may be read unasked: not a pipe, nor a link to nowhere, nor something huge. */
+function isPicture(file: string): boolean {
+  const status = fs.statSync(file, { throwIfNoEntry: false });
+  return status !== undefined && status.isFile() && status.size <= MOST_BYTES;
+}
+
 /** @throws UsageError when it is not a PNG */
 export function readTarget(file: string): Target {
   try {
-    return decodePng(fs.readFileSync(file));
+    return decodePng(readRegularFile(file));
   } catch {
     throw new UsageError(`The target ${path.basename(file)} is not a readable PNG picture; give a PNG.`);
   }
@@ -53,7 +60,7 @@ export function findTarget(checkpoint: string): string | undefined {
     const found = entries.filter((entry) => wanted.has(entry.toLowerCase()));
     if (found.length > 1) return undefined;
     const file = found.length === 1 ? path.join(place, found[0]) : undefined;
-    if (file && fs.statSync(file).size <= MOST_BYTES) return file;
+    if (file && isPicture(file)) return file;
   }
   return undefined;
 }
