@@ -184,12 +184,17 @@ async function assign(
  * Real parts of a Gabor filter bank's responses to the picture's luminance, `[filters][pixels]`: four
  * orientations, two widths, three frequencies; the picture is mirrored at its borders.
  * The filters are those of skimage.filters.gabor_kernel with equal widths along and across.
+ * @param orientations 1 is what XINC's released code has: it returns inside its loop over orientations
  */
-export async function gaborResponses(picture: PictureValues, cancel: CancelToken): Promise<Float32Array[]> {
+export async function gaborResponses(
+  picture: PictureValues,
+  cancel: CancelToken,
+  orientations = ORIENTATIONS,
+): Promise<Float32Array[]> {
   const grey = luminance(picture);
   const { height, width } = picture;
   const responses: Float32Array[] = [];
-  for (let orientation = 0; orientation < ORIENTATIONS; orientation++) {
+  for (let orientation = 0; orientation < orientations; orientation++) {
     const theta = (orientation * Math.PI) / ORIENTATIONS;
     for (const sigma of SIGMAS) {
       for (const frequency of FREQUENCIES) {

@@ -43,6 +43,14 @@ describe('gaborResponses', () => {
     }
   });
 
+  it('has the first orientation only, as the released bank, when asked for', async () => {
+    const responses = await gaborResponses(picture, neverCancelled, 1);
+    expect(responses.length).toBe(6);
+    for (const [f, response] of responses.entries()) {
+      for (const [p, value] of response.entries()) expect(value).toBeCloseTo(reference.gabor[f][p], 5);
+    }
+  });
+
   it('takes pictures smaller than its filters', async () => {
     const responses = await gaborResponses(
       squares(1, 2, () => [0.5]),
