@@ -5,6 +5,7 @@ import { BottomView } from './panels/bottomView';
 import { CanvasEditor } from './panels/canvasEditor';
 import { CheckpointTree } from './panels/checkpointTree';
 import { Commands } from './panels/commands';
+import { FindingsPanel } from './panels/findingsPanel';
 import { LinkHandler } from './panels/links';
 import type { Selection } from './panels/protocol';
 import { Sessions } from './panels/sessions';
@@ -45,6 +46,8 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     corrections: corrections.get,
     memoryBudget: () =>
       vscode.workspace.getConfiguration('neuralCanvas').get<number>('memoryBudget', 1024) * 2 ** 20,
+    analyseUnasked: () =>
+      vscode.workspace.getConfiguration('neuralCanvas').get<boolean>('findings.automatic', true),
     remember: (file, selection) => void workspaceState.update(selectionKey(file), selection),
     remembered: (file) => workspaceState.get<Selection>(selectionKey(file)),
   });
@@ -59,7 +62,13 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   );
   const links = new LinkHandler(sessions);
 
+  const findings = new FindingsPanel(extensionUri, sessions, commands);
+
   context.subscriptions.push(
+    findings,
+    vscode.window.registerWebviewPanelSerializer(FindingsPanel.viewType, findings),
+    vscode.commands.registerCommand('neuralCanvas.showFindings', () => findings.show()),
+    vscode.commands.registerCommand('neuralCanvas.pickMethod', () => commands.pickMethod()),
     log,
     sessions,
     tree,

@@ -16,6 +16,7 @@ import type {
 } from '../worker/protocol';
 import { Pool, workerScript } from '../worker/pool';
 import { Service } from '../worker/service';
+import { baselineOf, findingsFor, methodOf, neuronsCsv, writeText } from './findings';
 import { inspectionText, traceJson, traceText } from './output';
 
 const USAGE = `Usage: neural-canvas COMMAND FILE [options]
@@ -34,6 +35,12 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --maps FILE.npz          writes the maps, readable by numpy
   --reconstruction FILE    writes the picture: .png, or .npy (float32, unclamped)
   --engine NAME            what computes: onnxruntime, tensorflow (TensorFlow.js), or auto, the first that loads
+  --method xinc|gradient|ablation  what a neuron's map is; xinc by default
+  --baseline zero|mean     what an ablated neuron puts out; zero by default
+  --report FILE.html       what the trace says about the network, with the evidence, as one page;
+                           .json and .md are written as such
+  --objects FILE.png       label picture, for the report: which neurons draw which object
+  --csv FILE.csv           every neuron's statistics
   --features edge|color|space  what makes two neurons alike, for cluster; edge by default
   --clusters K, --seed N   number of clusters (suggested by default) and seed, for cluster
 `;
@@ -51,6 +58,10 @@ const tracing = {
   target: { type: 'string' },
   layers: { type: 'string' },
   method: { type: 'string' },
+  baseline: { type: 'string' },
+  objects: { type: 'string' },
+  report: { type: 'string' },
+  csv: { type: 'string' },
   maps: { type: 'string' },
   reconstruction: { type: 'string' },
   engine: { type: 'string' },
@@ -159,9 +170,8 @@ async function traceWith(
 ): Promise<TraceResult> {
   const file = onlyFile(positionals);
   if (values.engine !== undefined) run.useEngine(values.engine);
-  if (values.method !== undefined && values.method !== 'xinc') {
-    throw new UsageError(`--method ${values.method} is not available; use xinc.`);
-  }
+  const method = methodOf(values.method);
+  const baseline = baselineOf(values.baseline);
   const result: Result<'trace'> = await run.call(
     'trace',
     {
@@ -169,7 +179,8 @@ async function traceWith(
       options: {
         file,
         corrections: corrections(values),
-        method: 'xinc',
+        method,
+        ...(baseline && { baseline }),
         memoryBudget: MEMORY_BUDGET,
         ...(values.config !== undefined && { config: path.resolve(values.config) }),
         ...(values.target !== undefined && { target: path.resolve(values.target) }),
@@ -199,9 +210,12 @@ function progress(text: string): void {
 
 async function trace(args: string[]): Promise<void> {
   const { values, positionals } = parse(args, tracing);
-  const result = await traceWith(new Run(), values, positionals);
+  const run = new Run();
+  const result = await traceWith(run, values, positionals);
+  const findings = await findingsFor(run, values, progress);
+  if (values.csv !== undefined) writeText(path.resolve(values.csv), neuronsCsv(result));
   progress('');
-  if (values.json) printJson(traceJson(result));
+  if (values.json) printJson(traceJson(result, findings));
   else print(traceText(result));
 }
 

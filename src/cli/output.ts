@@ -1,3 +1,4 @@
+import type { FindingsDocument } from '../findings/document';
 import type { Inspection, TraceResult } from '../worker/protocol';
 
 const percent = (fraction: number) => `${(fraction * 100).toFixed(1)} %`;
@@ -52,7 +53,7 @@ export function traceText({
 }
 
 /** The document that `trace --json` prints; arrays instead of typed arrays, previews left out. */
-export function traceJson(result: TraceResult): unknown {
+export function traceJson(result: TraceResult, findings?: FindingsDocument): unknown {
   const { inspection, layers, psnr, target, completeness, timings, engine, engineNote } = result;
   const byLayer = <T>(pick: (layer: (typeof layers)[number]) => T) =>
     layers.map((layer) => ({ layer: layer.name, value: pick(layer) }));
@@ -85,7 +86,22 @@ export function traceJson(result: TraceResult): unknown {
       layer,
       ...value,
     })),
-    faithfulness: { completeness },
+    method: findings?.method,
+    faithfulness: { completeness, ...findings?.card },
+    ...(findings && {
+      findings: {
+        affinity: findings.layers.map(({ name, affinity, stableRank }) => ({
+          layer: name,
+          stableRank,
+          ...affinity,
+        })),
+        objects: findings.objects,
+        signs: findings.signs,
+        bands: findings.bands,
+        grid: findings.grid,
+        milliseconds: findings.milliseconds,
+      },
+    }),
     timings,
     engine,
     ...(engineNote !== undefined && { engineNote }),

@@ -5,7 +5,7 @@ import { ViewConnection, type PanelName, type ViewActions } from './webview';
 /** Rankings or clusters of the active session, in the bottom panel. */
 export class BottomView implements vscode.WebviewViewProvider {
   constructor(
-    private readonly panel: Exclude<PanelName, 'canvas'>,
+    private readonly panel: Exclude<PanelName, 'canvas' | 'findings'>,
     private readonly extension: vscode.Uri,
     private readonly sessions: Sessions,
     private readonly actions: ViewActions,

@@ -6,6 +6,7 @@ import { correctionsFile, correctionsText } from '../worker/corrections';
 import type { LinkView } from './link';
 import { copyLink } from './links';
 import type { CorrectionValues } from './protocol';
+import type { Method } from '../tracing/types';
 import type { TraceSession } from './session';
 import { checkpointExtensions } from './fileTypes';
 import type { Sessions } from './sessions';
@@ -143,8 +144,26 @@ export class Commands implements ViewActions {
     void this.sessions.trace(session);
   }
 
+  /** Asks what a neuron's map shall be, and traces anew. */
+  async pickMethod(session = this.sessions.active): Promise<void> {
+    if (!session) return;
+    const now = session.view.method;
+    const items = methods.map((item) => ({ ...item, description: item.method === now ? 'in use' : '' }));
+    const picked = await vscode.window.showQuickPick(items, {
+      title: `What a neuron’s map is, for ${session.view.name}`,
+      matchOnDetail: true,
+    });
+    if (!picked || picked.method === now) return;
+    session.useMethod(picked.method);
+    await this.sessions.trace(session);
+  }
+
   command(name: string, session: TraceSession | null): void {
     switch (name) {
+      case 'showFindings':
+        return void vscode.commands.executeCommand('neuralCanvas.showFindings');
+      case 'pickMethod':
+        return void this.pickMethod(session ?? undefined);
       case 'showLog':
         return this.showLog();
       case 'copyCommandLine':
@@ -158,6 +177,25 @@ export class Commands implements ViewActions {
     }
   }
 }
+
+const methods: readonly (vscode.QuickPickItem & { readonly method: Method })[] = [
+  {
+    method: 'xinc',
+    label: 'XINC',
+    detail: 'Share in the next layer’s units, as in the paper; exact for the last layer',
+  },
+  {
+    method: 'gradient',
+    label: 'Gradient',
+    detail: 'Activation times gradient of the output: reaches the pixel from any depth',
+  },
+  {
+    method: 'ablation',
+    label: 'Ablation',
+    detail:
+      'The picture with and without the neuron: the causal truth; slow, large networks on a sample of pixels',
+  },
+];
 
 /** Commands get a file from the Explorer or editor title, an entry from our tree, or nothing from the palette. */
 function fileOf(target: unknown): vscode.Uri | undefined {

@@ -5,7 +5,8 @@
 import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
 import type { LinkView } from './link';
 import type { Sharp } from './sharpMaps';
-import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
+import type { FindingsDocument } from '../findings/document';
+import type { Clustering, LayerTrace, Method, RegionFeature } from '../tracing/types';
 import type { Labels } from '../worker/labels';
 import type { Segmentation } from '../worker/regions';
 import type {
@@ -72,6 +73,8 @@ export interface SessionView {
   readonly engine: string | null;
   readonly largestResidual: number | null;
   readonly hasTarget: boolean;
+  /** What a neuron's map is. */
+  readonly method: Method;
 }
 
 /** Host → view, unasked. After `ready` the host sends the whole state in this order. */
@@ -96,11 +99,23 @@ export type HostMessage =
   | { readonly type: 'change' }
   /** A link was opened: what it says about zoom, mode and the like. Canvases only. */
   | { readonly type: 'view'; readonly view: LinkView }
+  /** To the findings page only. */
+  | {
+      readonly type: 'findings';
+      readonly findings: FindingsDocument | null;
+      /** What is being done; null when all is known, or nobody has asked yet. */
+      readonly working: { readonly detail: string; readonly fraction: number } | null;
+      readonly error: string | null;
+      /** Label picture relative to the checkpoint. */
+      readonly objects: string | null;
+    }
   /** A new trace of the session began: drop pictures, layers and clusters. */
   | { readonly type: 'reset' };
 
 /** View → host requests that get an answer. */
 export interface ViewCalls {
+  /** Puts text on the clipboard. */
+  copyText: { params: { readonly text: string }; result: null };
   map: { params: { readonly neuron: NeuronRef }; result: FloatMap };
   sum: { params: { readonly layer: number; readonly neurons: readonly number[] }; result: FloatMap };
   /** Maps of some neurons of a layer in up to `side` pixels, for those drawn larger than their previews. */
@@ -141,7 +156,7 @@ export interface ViewCalls {
 }
 export type ViewCallName = keyof ViewCalls;
 /** Calls that the extension answers, not the session. */
-export type HostCallName = 'save' | 'pickTarget' | 'pickMask' | 'saveMaps' | 'copyLink';
+export type HostCallName = 'save' | 'pickTarget' | 'pickMask' | 'saveMaps' | 'copyLink' | 'copyText';
 
 /** Settings the person gives, by their `--set` names. */
 export type CorrectionValues = Readonly<Record<string, string>>;
@@ -154,6 +169,10 @@ export type ViewMessage =
   /** Measures what each neuron of a layer is worth; null stops that. */
   | { readonly type: 'removals'; readonly layer: number; readonly baseline: 'zero' | 'mean' | null }
   | { readonly type: 'retrace' }
+  /** Computes findings that are not known yet; anew when a label picture is named, or null to leave it out. */
+  | { readonly type: 'analyse'; readonly objects?: string | null }
+  /** Stops computing findings; what is known stays. */
+  | { readonly type: 'stopAnalysing' }
   /** Traces anew with these corrections instead of the present ones; `save` keeps them beside the file. */
   | { readonly type: 'apply'; readonly corrections: CorrectionValues; readonly save: boolean }
   | { readonly type: 'cancel' }
@@ -161,7 +180,13 @@ export type ViewMessage =
   | {
       readonly type: 'command';
       readonly command:
-        'showLog' | 'copyCommandLine' | 'openSample' | 'pickCheckpoint' | 'insertExportSnippet';
+        | 'showLog'
+        | 'copyCommandLine'
+        | 'openSample'
+        | 'pickCheckpoint'
+        | 'insertExportSnippet'
+        | 'showFindings'
+        | 'pickMethod';
     };
 
 export type ViewToHost =

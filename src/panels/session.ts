@@ -1,8 +1,9 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { CancelledError } from '../errors';
-import type { Clustering, LayerTrace, RegionFeature } from '../tracing/types';
+import type { Clustering, LayerTrace, Method, RegionFeature } from '../tracing/types';
 import type { WorkerClient } from '../worker/client';
+import { FindingsWork } from './findingsWork';
 import type { FloatMap, Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
 import { RegionWork } from './regionWork';
 import { MOST_MAPS, sharpMaps } from './sharpMaps';
@@ -30,6 +31,8 @@ export interface SessionHost {
   /** Names and values the person corrected for this file. */
   corrections(file: vscode.Uri): Readonly<Record<string, string>>;
   memoryBudget(): number;
+  /** Whether findings are computed before anybody asks for them. */
+  analyseUnasked(): boolean;
   /** Remembers what was selected, so that it is found again after a reload. */
   remember(file: vscode.Uri, selection: Selection): void;
   remembered(file: vscode.Uri): Selection | undefined;
@@ -62,6 +65,9 @@ export class TraceSession implements vscode.Disposable {
   private chosen: Selection;
   private readonly region: RegionWork;
   private readonly removals: RemovalWork;
+  readonly findings: FindingsWork;
+  /** What a neuron's map is; a new trace keeps it. */
+  private method: Method = 'xinc';
 
   private readonly emitter = new vscode.EventEmitter<HostMessage>();
   readonly onMessage = this.emitter.event;
@@ -74,6 +80,7 @@ export class TraceSession implements vscode.Disposable {
     const tell = (message: HostMessage) => this.emitter.fire(message);
     this.region = new RegionWork(host.client, tell);
     this.removals = new RemovalWork(host.client, tell);
+    this.findings = new FindingsWork(host.client, path.dirname(uri.fsPath), tell);
   }
 
   get view(): SessionView {
@@ -88,6 +95,7 @@ export class TraceSession implements vscode.Disposable {
       engine: this.result?.engine ?? null,
       largestResidual: this.result?.completeness.largest ?? null,
       hasTarget: this.target !== null,
+      method: this.method,
     };
   }
 
@@ -103,6 +111,7 @@ export class TraceSession implements vscode.Disposable {
     yield this.clusteringMessage();
     yield this.region.message;
     yield this.removals.message;
+    yield this.findings.message;
   }
 
   private clusteringMessage(): HostMessage {
@@ -136,6 +145,7 @@ export class TraceSession implements vscode.Disposable {
     this.clusteringError = null;
     this.region.reset();
     this.removals.reset();
+    this.findings.reset();
     this.emitter.fire({ type: 'reset' });
     this.changed({ state: 'tracing', detail: 'Reading', fraction: 0 });
     try {
@@ -147,7 +157,7 @@ export class TraceSession implements vscode.Disposable {
           options: {
             file: this.uri.fsPath,
             corrections: this.host.corrections(this.uri),
-            method: 'xinc',
+            method: this.method,
             memoryBudget: this.host.memoryBudget(),
           },
         },
@@ -169,7 +179,9 @@ export class TraceSession implements vscode.Disposable {
       if (result.engineNote) this.host.log.warn(result.engineNote);
       this.changed({ state: 'ready' });
       if (this.chosen.region) this.measureRegion();
-      void this.cluster(this.grouping);
+      void this.cluster(this.grouping).then(() => {
+        if (this.trace === trace && this.host.analyseUnasked()) this.findings.want(trace);
+      });
     } catch (error) {
       if (this.trace !== trace) return;
       if (error instanceof CancelledError) {
@@ -236,6 +248,18 @@ export class TraceSession implements vscode.Disposable {
     await this.host.client.call('export', { trace: this.trace, maps: file });
   }
 
+  /** Takes effect with the next trace. */
+  useMethod(method: Method): void {
+    this.method = method;
+  }
+
+  /** @param objects label picture relative to the checkpoint, undefined to keep the present one */
+  analyse(objects?: string | null): void {
+    if (this.status.state !== 'ready') return;
+    if (objects === undefined) this.findings.want(this.trace);
+    else void this.findings.run(this.trace, objects);
+  }
+
   /** Opens the form in the canvas. */
   askForChange(): void {
     this.emitter.fire({ type: 'change' });
@@ -246,6 +270,7 @@ export class TraceSession implements vscode.Disposable {
     this.clusteringWork?.abort();
     this.region.cancel();
     this.removals.cancel();
+    this.findings.cancel();
   }
 
   /** Measures what each neuron of a layer is worth; null stops that. */

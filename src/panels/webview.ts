@@ -5,7 +5,7 @@ import type { LinkView } from './link';
 import type { CorrectionValues, HostToView, ViewCalls, ViewToHost } from './protocol';
 import type { TraceSession } from './session';
 
-export type PanelName = 'canvas' | 'rankings' | 'clusters';
+export type PanelName = 'canvas' | 'rankings' | 'clusters' | 'findings';
 
 const assets = (extension: vscode.Uri) => vscode.Uri.joinPath(extension, 'dist', 'webview');
 
@@ -77,7 +77,7 @@ export class ViewConnection implements vscode.Disposable {
     this.sessionSubscription?.dispose();
     this.session = session;
     this.sessionSubscription = session?.onMessage((message) => {
-      if (!this.ready) return;
+      if (!this.ready || !this.concerns(message)) return;
       this.post(message);
       // It has been seen: a canvas that opens later has its own.
       if (message.type === 'view' && this.panel === 'canvas') session.takeView();
@@ -88,9 +88,17 @@ export class ViewConnection implements vscode.Disposable {
   private replay(): void {
     this.post({ type: 'reset' });
     if (!this.session) this.post({ type: 'session', session: null });
-    else for (const message of this.session.replay()) this.post(message);
+    else {
+      for (const message of this.session.replay()) if (this.concerns(message)) this.post(message);
+    }
     const view = this.panel === 'canvas' ? this.session?.takeView() : null;
     if (view) this.post({ type: 'view', view });
+  }
+
+  /** Findings are large and change often: only their page gets them, and it gets no pictures. */
+  private concerns({ type }: HostToView): boolean {
+    if (this.panel !== 'findings') return type !== 'findings';
+    return ['findings', 'session', 'reset'].includes(type);
   }
 
   private post(message: HostToView): void {
@@ -114,6 +122,12 @@ export class ViewConnection implements vscode.Disposable {
       }
       case 'removals':
         session?.measureRemovals(message.layer, message.baseline);
+        break;
+      case 'analyse':
+        session?.analyse(message.objects);
+        break;
+      case 'stopAnalysing':
+        session?.findings.cancel();
         break;
       case 'retrace':
         if (session) this.actions.retrace(session);
@@ -145,6 +159,10 @@ export class ViewConnection implements vscode.Disposable {
     if (message.call === 'save') {
       const { suggestedName, bytes } = message.params as { suggestedName: string; bytes: Uint8Array };
       return this.actions.save(suggestedName, bytes);
+    }
+    if (message.call === 'copyText') {
+      const { text } = message.params as ViewCalls['copyText']['params'];
+      return Promise.resolve(vscode.env.clipboard.writeText(text)).then(() => null);
     }
     if (!this.session) return Promise.reject(new Error('No checkpoint is open; trace one first.'));
     if (message.call === 'pickTarget') return this.actions.pickTarget(this.session);

@@ -22,7 +22,7 @@ import {
   type LayerShare,
   type Thresholds,
 } from './statistics';
-import type { Completeness, LayerTrace } from './types';
+import type { Completeness, LayerTrace, Method } from './types';
 import { traceFrame } from './video/trace';
 
 /** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
@@ -33,6 +33,10 @@ export interface TraceOptions {
   readonly memoryBudget: number;
   /** Dotted names; all when undefined. */
   readonly layers?: readonly string[];
+  /** `xinc` when undefined. */
+  readonly method?: Method;
+  /** What `ablation` puts in a neuron's place; zero when undefined. */
+  readonly baseline?: Baseline;
   readonly cancel?: CancelToken;
   /** The network's output `[H, W, C]`, unclamped, before any map. */
   readonly onReconstruction?: (
@@ -48,7 +52,7 @@ export interface TraceOptions {
   readonly onProgress?: (detail: string, fraction: number) => void;
 }
 
-interface Traced {
+export interface Traced {
   readonly layer: TracedLayer;
   readonly formula: ContributionFormula;
   /** Activations over the whole picture, tile by tile, when they fit. */
@@ -142,14 +146,21 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
   };
 
   const step = Math.ceil(Math.max(height, width) / COARSE_SIDE);
-  const coarse = height * width > LARGE;
+  const coarse = height * width > LARGE && (options.method ?? 'xinc') === 'xinc';
   if (coarse) {
     onProgress?.('Drawing a coarse picture', 0);
     const sketch = new PictureTrace(inr, engine, wanted, step, 0);
     await sketch.run(run, cancel);
     publish(sketch);
   }
-  const trace = new PictureTrace(inr, engine, wanted, 1, memoryBudget);
+  const { method = 'xinc', baseline = 'zero' } = options;
+  let trace: PictureTrace;
+  if (method === 'xinc') trace = new PictureTrace(inr, engine, wanted, 1, memoryBudget);
+  else {
+    // It extends what is below, so it can only be loaded afterwards.
+    const { MethodTrace } = await import('./methodTrace');
+    trace = new MethodTrace(inr, engine, wanted, memoryBudget, method, baseline);
+  }
   const detail = `Tracing ${wanted.length === 1 ? wanted[0].name : `${wanted.length} layers`}`;
   await trace.run(run, cancel, (fraction) => onProgress?.(detail, fraction));
   publish(trace);
@@ -175,8 +186,8 @@ export class PictureTrace implements Trace {
   readonly size: { readonly height: number; readonly width: number };
   /** `[H, W, C]`, unclamped. */
   reconstruction: Float32Array = new Float32Array(0);
-  private readonly traced: Traced[];
-  private readonly thresholds: Thresholds[] = [];
+  protected readonly traced: Traced[];
+  protected readonly thresholds: Thresholds[] = [];
   private residual: Completeness = { layer: '', largest: NaN, mean: NaN };
   readonly ablations: Ablations;
 
@@ -186,7 +197,7 @@ export class PictureTrace implements Trace {
    */
   constructor(
     readonly inr: Inr,
-    private readonly engine: Engine,
+    protected readonly engine: Engine,
     wanted: readonly TracedLayer[],
     private readonly step: number,
     memoryBudget: number,
@@ -213,7 +224,7 @@ export class PictureTrace implements Trace {
     );
   }
 
-  private get pixels(): number {
+  protected get pixels(): number {
     return this.size.height * this.size.width;
   }
 
@@ -296,6 +307,15 @@ export class PictureTrace implements Trace {
     const { layer, formula } = this.traced[index];
     const accumulator = new LayerAccumulator(formula, this.size.height, this.size.width);
     for (const share of shares) accumulator.merge(share);
+    return this.described(layer, formula, accumulator);
+  }
+
+  /** A layer from all that was gathered of it. */
+  protected described(
+    layer: TracedLayer,
+    formula: ContributionFormula,
+    accumulator: LayerAccumulator,
+  ): LayerTrace {
     const thresholds = accumulator.thresholds();
     this.thresholds.push(thresholds);
     const statistics = accumulator.statistics();
@@ -315,7 +335,7 @@ export class PictureTrace implements Trace {
   }
 
   /** Runs the network tile by tile for some of its values. */
-  private async recompute(
+  protected async recompute(
     names: readonly string[],
     cancel: CancelToken,
     onTile: (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => void | Promise<void>,
@@ -338,8 +358,22 @@ export class PictureTrace implements Trace {
     }
   }
 
+  /** What `formula` takes, over the whole picture. @throws CancelledError */
+  protected eachContribution(
+    traced: Traced,
+    cancel: CancelToken,
+    onTile: (tile: ActivationTile) => void | Promise<void>,
+    _channel?: number,
+  ): Promise<void> {
+    return this.eachTile(traced, cancel, onTile);
+  }
+
+  protected channelFormula(layer: TracedLayer, channel: number): ContributionFormula {
+    return channelFormula(layer, channel);
+  }
+
   /** A layer's activations over the whole picture, from memory or computed again. @throws CancelledError */
-  private async eachTile(
+  protected async eachTile(
     { layer, kept }: Traced,
     cancel: CancelToken,
     onTile: (tile: ActivationTile) => void | Promise<void>,
@@ -385,11 +419,10 @@ export class PictureTrace implements Trace {
   async map({ layer, neuron }: NeuronRef, channel?: number): Promise<FloatMap> {
     const traced = this.at(layer);
     this.checkNeuron(traced, neuron);
-    const formula = channel === undefined ? traced.formula : channelFormula(traced.layer, channel);
+    const formula = channel === undefined ? traced.formula : this.channelFormula(traced.layer, channel);
     const out = new Float32Array(this.pixels);
-    await this.eachTile(traced, neverCancelled, (tile) =>
-      evaluate(formula, neuron, tile, 0, tile.count, out, tile.start),
-    );
+    const take = (tile: ActivationTile) => evaluate(formula, neuron, tile, 0, tile.count, out, tile.start);
+    await this.eachContribution(traced, neverCancelled, take, channel);
     return this.picture(out);
   }
 
@@ -397,7 +430,7 @@ export class PictureTrace implements Trace {
     const traced = this.at(layer);
     for (const neuron of neurons) this.checkNeuron(traced, neuron);
     const out = new Float32Array(this.pixels);
-    await this.eachTile(traced, neverCancelled, (tile) => {
+    await this.eachContribution(traced, neverCancelled, (tile) => {
       const part = new Float32Array(tile.count);
       for (const neuron of neurons) {
         evaluate(traced.formula, neuron, tile, 0, tile.count, part);
@@ -422,7 +455,7 @@ export class PictureTrace implements Trace {
     visit: (neuron: number, start: number, values: Float32Array) => void,
   ): Promise<void> {
     const traced = this.at(layer);
-    await this.eachTile(traced, cancel, (tile) => {
+    await this.eachContribution(traced, cancel, (tile) => {
       const values = new Float32Array(tile.count);
       for (let neuron = 0; neuron < traced.layer.inputs; neuron++) {
         evaluate(traced.formula, neuron, tile, 0, tile.count, values);
@@ -442,7 +475,7 @@ export class PictureTrace implements Trace {
     const traced = this.at(layer);
     const limit = this.thresholds[layer].at(alpha);
     const out = new Float32Array(this.pixels);
-    await this.eachTile(traced, neverCancelled, (tile) => {
+    await this.eachContribution(traced, neverCancelled, (tile) => {
       const counts = countAbove(traced.formula, tile, limit, neverCancelled);
       for (let k = 0; k < tile.count; k++) out[tile.start + k] = counts[k] / traced.layer.inputs;
     });
@@ -458,7 +491,7 @@ export class PictureTrace implements Trace {
     const layers: PixelProbe['layers'][number][] = [];
     for (const [index, traced] of this.traced.entries()) {
       const values = new Float32Array(traced.layer.inputs);
-      await this.eachTile(traced, neverCancelled, (tile) => {
+      await this.eachContribution(traced, neverCancelled, (tile) => {
         const from = pixel - tile.start;
         if (from < 0 || from >= tile.count) return;
         for (let i = 0; i < values.length; i++) evaluate(traced.formula, i, tile, from, 1, values, i);

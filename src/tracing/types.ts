@@ -80,6 +80,13 @@ export interface LayerTrace {
   readonly distributedness: Distributedness;
   readonly neuronsPerPixel: readonly NeuronsPerPixel[];
   readonly previews: PreviewAtlas;
+  /** Present when maps were computed at some pixels only, each standing for those around it. */
+  readonly sample?: {
+    readonly pixels: number;
+    readonly of: number;
+    /** Standard error of each neuron's total. */
+    readonly standardError: Float64Array;
+  };
 }
 
 /** Largest and mean |Σ contributions − network output before its final activation|, last layer. */

@@ -13,6 +13,7 @@ import type {
 } from '../tracing/types';
 import type { Plain } from '../checkpoint/types';
 import type { EngineChoice } from '../engine/choices';
+import type { FindingsDocument } from '../findings/document';
 import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
 import type { Labels } from './labels';
 import type { Segmentation } from './regions';
@@ -84,6 +85,8 @@ export interface TraceOptions extends Source {
   readonly method: Method;
   /** Dotted names of the layers wanted; all when undefined. */
   readonly layers?: readonly string[];
+  /** What `ablation` puts in a neuron's place; zero when undefined. */
+  readonly baseline?: 'zero' | 'mean';
   /** Bytes the activations may take before they are recomputed on demand. */
   readonly memoryBudget: number;
 }
@@ -95,7 +98,7 @@ export interface Picture {
   readonly rgba: Uint8ClampedArray;
 }
 
-export type Phase = 'reading' | 'recognising' | 'reconstructing' | 'tracing' | 'clustering';
+export type Phase = 'reading' | 'recognising' | 'reconstructing' | 'tracing' | 'clustering' | 'findings';
 
 export type TraceEvent =
   | {
@@ -295,6 +298,25 @@ export interface Calls {
     params: { readonly trace: string; readonly maps?: string; readonly reconstruction?: string };
     result: { readonly written: readonly string[] };
     event: never;
+  };
+  /** What the trace says about its network, with the faithfulness card; parts as they become known. */
+  findings: {
+    params: {
+      readonly trace: string;
+      /** Label picture, absolute path. */
+      readonly objects?: string;
+      /** Of all samples and random partitions; 0 when undefined. */
+      readonly seed?: number;
+    };
+    result: FindingsDocument;
+    event:
+      | {
+          readonly type: 'phase';
+          readonly phase: Phase;
+          readonly detail: string;
+          readonly fraction: number;
+        }
+      | { readonly type: 'part'; readonly findings: FindingsDocument };
   };
   /** Forgets a trace and frees its memory. */
   close: { params: { readonly trace: string }; result: null; event: never };

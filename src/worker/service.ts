@@ -7,6 +7,7 @@ import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clust
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
 import { removals, scaled, withoutNeurons } from './ablations';
+import { findingsOf, type Analysed } from './findings';
 import { corrected, withCorrections, type CorrectedSource } from './corrections';
 import { assumeModel, inspectModel, isModel, openModel, sketch, type Model, type NamedTarget } from './model';
 import { TraceRegions } from './regions';
@@ -15,11 +16,8 @@ import { writeNpy, writeNpz, type NpzArray } from './npz';
 import type { Pool } from './pool';
 import type { CallName, EventOf, Inspection, Params, Picture, Result, Source } from './protocol';
 
-interface LiveTrace {
-  readonly trace: Trace;
+interface LiveTrace extends Analysed {
   readonly range: readonly [number, number];
-  /** As shown, `[H, W, C]` in [0, 1]. */
-  readonly target?: Float32Array;
   readonly regions: TraceRegions;
   /** The last layout of its neurons. */
   embedding?: Embedding;
@@ -112,6 +110,8 @@ export class Service {
       const traceBegan = performance.now();
       const trace = await traceInr(inr, engine, {
         memoryBudget: options.memoryBudget,
+        method: options.method,
+        ...(options.baseline && { baseline: options.baseline }),
         ...(options.layers && { layers: options.layers }),
         cancel,
         ...(this.pool?.worthwhile(height * width) && { runPass: this.pool.run }),
@@ -137,8 +137,12 @@ export class Service {
       this.traces.set(id, {
         trace,
         range: inr.outputRange,
+        inspection,
+        method: options.method,
+        baseline: options.baseline ?? 'zero',
+        engine: engine.name,
         regions: new TraceRegions(trace, options.file),
-        ...(comparable && { target: comparable.values }),
+        ...(comparable && target && { target: comparable.values, targetName: target.name }),
       });
       const ended = performance.now();
       return {
@@ -199,6 +203,9 @@ export class Service {
       }
       return { written };
     },
+
+    findings: async ({ trace, ...options }, emit, cancel) =>
+      findingsOf(this.live(trace), (await this.engines.chosen()).engine, options, emit, cancel),
 
     close: async ({ trace }) => {
       this.traces.get(trace)?.trace.dispose();

@@ -43,6 +43,18 @@ export const actions: readonly Action[] = [
     },
   },
   {
+    id: 'findings',
+    icon: 'checklist',
+    label: () => 'Show Findings',
+    run: ({ session }) => session.host.post({ type: 'command', command: 'showFindings' }),
+  },
+  {
+    id: 'method',
+    icon: 'symbol-operator',
+    label: ({ session }) => `Method: ${session.view?.method ?? 'xinc'}…`,
+    run: ({ session }) => session.host.post({ type: 'command', command: 'pickMethod' }),
+  },
+  {
     id: 'copyLink',
     icon: 'link',
     label: () => 'Copy Link to This View',

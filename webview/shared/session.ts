@@ -36,6 +36,8 @@ export class Session implements ReactiveController {
   regionError: string | null = null;
   /** What removing each neuron alone costs, by traced-layer index. */
   removals: readonly (RemovalsView | undefined)[] = [];
+  /** Of the findings page only. */
+  findings: Extract<HostMessage, { type: 'findings' }> | null = null;
   /** Called when the palette asks to change what was assumed. */
   onChange: () => void = () => {};
   /** Called with what a link says about zoom, mode and the like. */
@@ -90,6 +92,9 @@ export class Session implements ReactiveController {
         this.region = message.region;
         this.regionError = message.error;
         break;
+      case 'findings':
+        this.findings = message;
+        break;
       case 'change':
         this.onChange();
         break;
@@ -97,6 +102,7 @@ export class Session implements ReactiveController {
         this.onView(message.view);
         break;
       case 'reset':
+        this.findings = null;
         this.reconstruction = this.target = this.clustering = null;
         this.clusteringWork = this.clusteringError = this.regionError = null;
         this.region = null;

@@ -1,0 +1,398 @@
+/** What a trace says about its network, in numbers, with what each number is compared with (tracing.md §2, §3). */
+import type { Engine } from '../engine/types';
+import type { CancelToken } from '../errors';
+import type { NeuronRef } from '../worker/protocol';
+import {
+  affinities,
+  affinity,
+  preferences,
+  sampledPartition,
+  type Affinity,
+  type SampledMagnitudes,
+} from './affinity';
+import type { Baseline } from './ablation';
+import {
+  deadSign,
+  detailSign,
+  duplicateSign,
+  finiteSign,
+  noiseSign,
+  orientationSign,
+  prunedSign,
+  rankSign,
+  saturationSign,
+  settingSign,
+  type Sign,
+} from './clinical';
+import { faithfulness, type FaithfulnessCard } from './faithfulness';
+import { psnr } from './picture';
+import { sampleIndices, seededRandom } from './random';
+import { partition, pause, type Partition } from './regions';
+import { SampledNetwork } from './sampled';
+import { errorByBand, type Band } from './spectrum';
+import { stableRank } from './stableRank';
+import { lorenz } from './statistics';
+import type { Trace } from './trace';
+import type { Distributedness, Method, NeuronsPerPixel } from './types';
+
+/** What a picture is divided by. */
+export type Feature = 'color' | 'edge' | 'space' | 'objects';
+
+export interface NeuronPreference {
+  readonly neuron: number;
+  /** Mean |δ| over the regions. */
+  readonly affinity: number;
+}
+
+export interface LayerFindings {
+  /** Dotted name. */
+  readonly name: string;
+  /** Traced-layer index. */
+  readonly index: number;
+  readonly neurons: number;
+  readonly mapDefinition: string;
+  readonly distributedness: Distributedness;
+  /** Part of the total that the weakest part of the neurons holds, at equal steps from 0 to 1. */
+  readonly lorenz: readonly number[];
+  readonly neuronsPerPixel: readonly NeuronsPerPixel[];
+  /** Of the activations; null where they are not those of a coordinate network. */
+  readonly stableRank: number | null;
+  /** Strongest first, at most 8. */
+  readonly strongest: readonly { readonly neuron: number; readonly share: number }[];
+  readonly affinity: Partial<Record<Feature, Affinity>>;
+  /** Neurons with the strongest preferences, at most 8. */
+  readonly preferring: Partial<Record<Feature, readonly NeuronPreference[]>>;
+}
+
+/** One region of a label picture. */
+export interface ObjectFindings {
+  readonly label: number;
+  /** Part of the picture. */
+  readonly area: number;
+  /** Neurons with at least half of their total inside, and twice what an even spread would put there. */
+  readonly drawnBy: readonly (NeuronRef & { readonly inside: number })[];
+}
+
+export interface Findings {
+  readonly method: Method;
+  readonly baseline: Baseline;
+  readonly frame: number;
+  readonly picture: { readonly height: number; readonly width: number };
+  /** The pixels that affinities stand on: every `step`-th row and column. */
+  readonly grid: { readonly rows: number; readonly columns: number; readonly step: number };
+  readonly seed: number;
+  /** dB against the target. */
+  readonly psnr: number | null;
+  readonly layers: readonly LayerFindings[];
+  readonly objects: readonly ObjectFindings[] | null;
+  readonly signs: readonly Sign[];
+  /** Error by spatial frequency, when there is a target. */
+  readonly bands: readonly Band[] | null;
+  /** null while it is being computed, and where there is none. */
+  readonly card: FaithfulnessCard | null;
+  /** Why there is no card, as a sentence. */
+  readonly cardMissing: string | null;
+}
+
+/** Partitions of the picture, for figures. */
+export type Partitions = Partial<Record<Feature, Partition>>;
+
+export interface FindingsOptions {
+  readonly method: Method;
+  readonly baseline: Baseline;
+  readonly seed: number;
+  /** Label picture, labels row-major over the picture; 0 is the background. */
+  readonly objects?: Partition & { readonly names: readonly number[] };
+  /** `[H, W, C]` in [0, 1]. */
+  readonly target?: Float32Array;
+  /** Hypotheses about the file, scored against the target. */
+  readonly alternatives?: Parameters<typeof settingSign>[0];
+  readonly cancel: CancelToken;
+  readonly onProgress?: (detail: string, fraction: number) => void;
+  /** What is known so far; called several times. */
+  readonly onPart?: (findings: Findings, partitions: Partitions) => void;
+}
+
+/** Pixels of the grid that affinities stand on. */
+const GRID = 1 << 15;
+/** Neurons of a layer whose preferences are listed, and those tested against random partitions. */
+const MOST_LISTED = 512;
+const MOST_TESTED = 48;
+const MOST_TESTED_IN_ALL = 192;
+const PERMUTATIONS = 99;
+const TOP = 8;
+const LORENZ_STEPS = 64;
+/** Pixels for ranks, copies and saturation. */
+const INNER_PIXELS = 2048;
+
+const features = ['color', 'edge', 'space', 'objects'] as const;
+const featureWork: Readonly<Record<Feature, string>> = {
+  color: 'colours',
+  edge: 'edges',
+  space: 'places',
+  objects: 'objects',
+};
+
+/** Everything that can be said. @throws CancelledError */
+export async function analyse(
+  trace: Trace,
+  engine: Engine,
+  options: FindingsOptions,
+): Promise<{ readonly findings: Findings; readonly partitions: Partitions }> {
+  const { method, baseline, seed, cancel, onProgress, onPart, target, objects } = options;
+  const { height, width, channels } = trace.inr.signal;
+  const step = Math.max(1, Math.ceil(Math.sqrt((height * width) / GRID)));
+  const picture = trace.picture01();
+  const layers: LayerFindings[] = trace.layers.map((layer, index) => {
+    const { total, share } = layer.statistics;
+    const curve = lorenz(total);
+    return {
+      name: layer.name,
+      index,
+      neurons: total.length,
+      mapDefinition: layer.mapDefinition,
+      distributedness: layer.distributedness,
+      lorenz: Array.from({ length: LORENZ_STEPS + 1 }, (_, k) => at(curve, k / LORENZ_STEPS)),
+      neuronsPerPixel: layer.neuronsPerPixel,
+      stableRank: null,
+      strongest: strongest(total, TOP).map((neuron) => ({ neuron, share: share[neuron] })),
+      affinity: {},
+      preferring: {},
+    };
+  });
+  let findings: Findings = {
+    method,
+    baseline,
+    frame: trace.frame,
+    picture: { height, width },
+    grid: { rows: Math.ceil(height / step), columns: Math.ceil(width / step), step },
+    seed,
+    psnr: target ? psnr(picture.data, target) : null,
+    layers,
+    objects: null,
+    signs: [],
+    bands: target ? errorByBand(picture.data, target, height, width, channels) : null,
+    card: null,
+    cardMissing:
+      trace.inr.domain.kind === 'pixels'
+        ? null
+        : 'The faithfulness card is for networks from coordinates to a picture; of a video only the sum of its maps is checked.',
+  };
+  const partitions: Partitions = {};
+  const tell = (change: Partial<Findings>) => {
+    findings = { ...findings, ...change };
+    onPart?.(findings, partitions);
+  };
+  tell({});
+
+  const inner = trace.inr.domain.kind === 'pixels' ? await innerSigns(trace, engine, options) : undefined;
+  tell({
+    signs: [...wholeSigns(trace, findings, options), ...(inner?.signs ?? deadSigns(trace))],
+    layers: findings.layers.map((layer, k) => ({ ...layer, stableRank: inner?.ranks[k] ?? null })),
+  });
+
+  // Regions, and the same pixels of each as are sampled.
+  const sampled: Partitions = {};
+  for (const feature of features) {
+    if (feature === 'objects' && !objects) continue;
+    onProgress?.(`Dividing the picture by ${featureWork[feature]}`, 0.1);
+    const whole = feature === 'objects' ? objects! : await partition(picture, feature, seed, cancel);
+    partitions[feature] = whole;
+    sampled[feature] = sampledPartition(whole, height, width, step);
+  }
+
+  const random = seededRandom(seed);
+  const tested = Math.max(
+    8,
+    Math.min(MOST_TESTED, Math.floor(MOST_TESTED_IN_ALL / Math.max(1, layers.length))),
+  );
+  const drawn: {
+    readonly layer: number;
+    readonly neuron: number;
+    readonly inside: number;
+    readonly region: number;
+  }[] = [];
+  for (const index of layers.keys()) {
+    onProgress?.(
+      `Comparing ${layers[index].name} with random regions`,
+      0.15 + (0.35 * index) / layers.length,
+    );
+    const neurons = sampleIndices(layers[index].neurons, MOST_LISTED, random);
+    const maps = await gather(trace, index, neurons, step, cancel);
+    const chosen = sampleIndices(neurons.length, tested, random);
+    const test: SampledMagnitudes = { ...maps, neurons: chosen.length, data: rows(maps, chosen) };
+    const own: Partial<Record<Feature, Affinity>> = {};
+    const preferring: Partial<Record<Feature, readonly NeuronPreference[]>> = {};
+    for (const feature of features) {
+      const parts = sampled[feature];
+      if (!parts || parts.regions < 2) continue;
+      own[feature] = await affinity(test, parts, PERMUTATIONS, random, cancel);
+      const delta = preferences(maps.data, maps.neurons, parts);
+      const each = affinities(delta, parts.regions).map((v) => (Number.isNaN(v) ? -1 : v));
+      preferring[feature] = strongest(each, TOP)
+        .filter((i) => each[i] > 0)
+        .map((i) => ({ neuron: neurons[i], affinity: each[i] }));
+      if (feature === 'objects') {
+        for (let i = 0; i < maps.neurons; i++) {
+          for (let g = 0; g < parts.regions; g++) {
+            const inside = ((delta[i * parts.regions + g] + 1) * parts.areas[g]) / parts.labels.length;
+            if (inside >= 0.5 && delta[i * parts.regions + g] >= 1) {
+              drawn.push({ layer: index, neuron: neurons[i], inside, region: g });
+            }
+          }
+        }
+      }
+    }
+    tell({
+      layers: findings.layers.map((layer, k) =>
+        k === index ? { ...layer, affinity: own, preferring } : layer,
+      ),
+    });
+  }
+  if (objects) {
+    // Regions of the sample are numbered anew where some have no pixel in it.
+    const kept = objects.areas.length === sampled.objects!.regions;
+    tell({
+      objects: objects.names.flatMap((label, g) =>
+        label === 0 || !kept
+          ? []
+          : [
+              {
+                label,
+                area: objects.areas[g] / (height * width),
+                drawnBy: drawn
+                  .filter(({ region }) => region === g)
+                  .sort((a, b) => b.layer - a.layer || a.neuron - b.neuron)
+                  .map(({ layer, neuron, inside }) => ({ layer, neuron, inside })),
+              },
+            ],
+      ),
+    });
+  }
+
+  if (trace.inr.domain.kind === 'pixels') {
+    const card = await faithfulness(trace.inr, engine, trace.layers, {
+      method,
+      baseline,
+      seed,
+      cancel,
+      onProgress: (detail, fraction) => onProgress?.(detail, 0.5 + 0.5 * fraction),
+      onLayer: (part) => tell({ card: { ...part, layers: [...part.layers] } }),
+    });
+    tell({ card });
+  }
+  onProgress?.('Done', 1);
+  return { findings, partitions };
+}
+
+/** A curve of equal steps at a place between its ends, 0–1. */
+function at(curve: Float64Array, place: number): number {
+  const x = place * (curve.length - 1);
+  const low = Math.min(Math.floor(x), Math.max(0, curve.length - 2));
+  return curve[low] + (x - low) * ((curve[low + 1] ?? curve[low]) - curve[low]);
+}
+
+const strongest = (values: ArrayLike<number>, count: number): number[] =>
+  Array.from({ length: values.length }, (_, i) => i)
+    .sort((a, b) => values[b] - values[a] || a - b)
+    .slice(0, count);
+
+function rows({ data, rows: height, columns }: SampledMagnitudes, chosen: Uint32Array): Float32Array {
+  const pixels = height * columns;
+  const out = new Float32Array(chosen.length * pixels);
+  chosen.forEach((i, k) => out.set(data.subarray(i * pixels, (i + 1) * pixels), k * pixels));
+  return out;
+}
+
+/** |C| of some neurons at every `step`-th row and column. @throws CancelledError */
+async function gather(
+  trace: Trace,
+  layer: number,
+  neurons: Uint32Array,
+  step: number,
+  cancel: CancelToken,
+): Promise<SampledMagnitudes> {
+  const { height, width } = trace.inr.signal;
+  const [rows, columns] = [Math.ceil(height / step), Math.ceil(width / step)];
+  const data = new Float32Array(neurons.length * rows * columns);
+  const place = new Map(Array.from(neurons, (neuron, k) => [neuron, k]));
+  await trace.eachRun(layer, cancel, (neuron, start, values) => {
+    const k = place.get(neuron);
+    if (k === undefined) return;
+    const end = start + values.length;
+    const offset = k * rows * columns;
+    for (let row = Math.ceil(Math.floor(start / width) / step); row < rows; row++) {
+      const first = row * step * width;
+      if (first >= end) break;
+      for (let column = 0; column < columns; column++) {
+        const pixel = first + column * step;
+        if (pixel >= start && pixel < end)
+          data[offset + row * columns + column] = Math.abs(values[pixel - start]);
+      }
+    }
+  });
+  return { rows, columns, neurons: neurons.length, data };
+}
+
+const deadSigns = (trace: Trace): Sign[] =>
+  trace.layers.map(({ name, statistics }) => {
+    const dead = [...statistics.dead.keys()].filter((i) => statistics.dead[i] === 1);
+    return deadSign(name, dead, statistics.dead.length);
+  });
+
+/** Signs that need the inside of the network, and the stable rank of each layer. */
+async function innerSigns(
+  trace: Trace,
+  engine: Engine,
+  { seed, cancel }: FindingsOptions,
+): Promise<{ readonly signs: Sign[]; readonly ranks: number[] }> {
+  const { inr } = trace;
+  const area = inr.signal.height * inr.signal.width;
+  const pixels = sampleIndices(area, INNER_PIXELS, seededRandom(seed + 2));
+  const network = await SampledNetwork.at(inr, engine, pixels, cancel);
+  const signs: Sign[] = [];
+  const ranks: number[] = [];
+  try {
+    for (const { name, statistics, neurons } of trace.layers) {
+      await pause(cancel);
+      const at = network.layers.findIndex(({ layer }) => layer.name === name);
+      const { layer, values, imaginary, count } = network.layers[at];
+      const silent = (i: number) => {
+        for (let p = i * count; p < (i + 1) * count; p++) if (values[p] !== 0 || imaginary?.[p]) return false;
+        return true;
+      };
+      // A unit that is off everywhere may still have the map σ(bias): it paints nothing all the same.
+      const dead = [...statistics.dead.keys()].filter((i) => statistics.dead[i] === 1 || silent(i));
+      signs.push(deadSign(name, dead, neurons));
+      signs.push(duplicateSign(name, values, neurons, imaginary));
+      const before = at > 0 ? inr.layers[at - 1].activation : undefined;
+      const saturated = before && !imaginary && saturationSign(name, before, values, neurons);
+      if (saturated) signs.push(saturated);
+      signs.push(prunedSign(layer));
+      const rank = stableRank(values, neurons, count, imaginary);
+      ranks.push(rank);
+      signs.push(rankSign(name, rank, neurons));
+      const broken = finiteSign({
+        [`weights of ${name}`]: layer.weight,
+        [`activations into ${name}`]: values,
+      });
+      if (broken) signs.push(broken);
+    }
+  } finally {
+    await network.release();
+  }
+  return { signs, ranks };
+}
+
+function wholeSigns(trace: Trace, { bands, psnr: score }: Findings, options: FindingsOptions): Sign[] {
+  const { height, width, channels } = trace.inr.signal;
+  const { data } = trace.picture01();
+  const signs: Sign[] = [];
+  if (options.target && bands) {
+    signs.push(detailSign(bands), orientationSign(data, options.target, height, width, channels));
+    const setting = settingSign(options.alternatives ?? [], score ?? undefined);
+    if (setting) signs.push(setting);
+  }
+  signs.push(noiseSign(data, height, width, channels));
+  return signs;
+}

@@ -1,0 +1,122 @@
+/** How well a picture is met by fineness of detail. */
+
+/** Upper ends of the bands, cycles a pixel; 0.5 along one axis is the finest there is. */
+export const BANDS = [1 / 32, 1 / 16, 1 / 8, 1 / 4, Infinity] as const;
+
+/** Longest side that is transformed; of larger pictures the middle. */
+const LONGEST = 512;
+
+export interface Band {
+  /** Cycles a pixel, from (inclusive) and to (exclusive). */
+  readonly from: number;
+  readonly to: number;
+  /** Part of the target's variation that lies in this band. */
+  readonly target: number;
+  /** Part of the error that lies in this band. */
+  readonly error: number;
+  /** Error energy by target energy: 0 is met, 1 is as bad as nothing. */
+  readonly missed: number;
+}
+
+/**
+ * Error and target by spatial frequency, from cosine transforms of their means over channels (which mirror
+ * the picture at its borders, so that borders are no edges). The mean of the target is left out.
+ * @param picture and `target`: `[height, width, channels]` in the same units
+ */
+export function errorByBand(
+  picture: Float32Array,
+  target: Float32Array,
+  height: number,
+  width: number,
+  channels: number,
+): Band[] {
+  const [rows, columns] = [Math.min(height, LONGEST), Math.min(width, LONGEST)];
+  const [top, left] = [Math.floor((height - rows) / 2), Math.floor((width - columns) / 2)];
+  const grey = (value: (at: number) => number) => {
+    const out = new Float64Array(rows * columns);
+    for (let y = 0, k = 0; y < rows; y++) {
+      for (let x = 0; x < columns; x++, k++) {
+        const at = ((top + y) * width + left + x) * channels;
+        for (let c = 0; c < channels; c++) out[k] += value(at + c) / channels;
+      }
+    }
+    return out;
+  };
+  const wanted = energies(
+    cosineTransform(
+      grey((at) => target[at]),
+      rows,
+      columns,
+    ),
+    rows,
+    columns,
+    true,
+  );
+  const wrong = energies(
+    cosineTransform(
+      grey((at) => picture[at] - target[at]),
+      rows,
+      columns,
+    ),
+    rows,
+    columns,
+    false,
+  );
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  const [all, allWrong] = [sum(wanted), sum(wrong)];
+  return BANDS.map((to, band) => ({
+    from: band === 0 ? 0 : BANDS[band - 1],
+    to,
+    target: all > 0 ? wanted[band] / all : 0,
+    error: allWrong > 0 ? wrong[band] / allWrong : 0,
+    missed: wanted[band] > 0 ? wrong[band] / wanted[band] : wrong[band] > 0 ? Infinity : 0,
+  }));
+}
+
+/** Sum of squares in each band. */
+function energies(spectrum: Float64Array, rows: number, columns: number, withoutMean: boolean): number[] {
+  const sums = BANDS.map(() => 0);
+  for (let v = 0, k = 0; v < rows; v++) {
+    for (let u = 0; u < columns; u++, k++) {
+      if (withoutMean && k === 0) continue;
+      const frequency = Math.hypot(v / (2 * rows), u / (2 * columns));
+      sums[BANDS.findIndex((to) => frequency < to)] += spectrum[k] ** 2;
+    }
+  }
+  return sums;
+}
+
+/** Orthonormal DCT-II along both axes. */
+export function cosineTransform(values: Float64Array, rows: number, columns: number): Float64Array {
+  return alongRows(
+    turned(alongRows(turned(values, rows, columns), columns, rows), columns, rows),
+    rows,
+    columns,
+  );
+}
+
+function turned(values: Float64Array, rows: number, columns: number): Float64Array {
+  const out = new Float64Array(values.length);
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c];
+  return out;
+}
+
+function alongRows(values: Float64Array, rows: number, n: number): Float64Array {
+  const cosines = new Float64Array(n * n);
+  for (let u = 0; u < n; u++) {
+    const scale = Math.sqrt((u === 0 ? 1 : 2) / n);
+    for (let x = 0; x < n; x++) cosines[u * n + x] = scale * Math.cos((Math.PI * (2 * x + 1) * u) / (2 * n));
+  }
+  const out = new Float64Array(values.length);
+  for (let r = 0; r < rows; r++) {
+    const row = values.subarray(r * n, (r + 1) * n);
+    for (let u = 0; u < n; u++) {
+      const wave = cosines.subarray(u * n, (u + 1) * n);
+      let sum = 0;
+      for (let x = 0; x < n; x++) sum += row[x] * wave[x];
+      out[r * n + u] = sum;
+    }
+  }
+  return out;
+}
