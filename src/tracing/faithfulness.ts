@@ -90,7 +90,7 @@ const RANDOM_SETS = 30;
 const PARTS = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1];
 const LEAST_PIXELS = 64;
 const MOST_PIXELS = 1024;
-const BUDGET = 4e10;
+const BUDGET = 2.5e10;
 /** Pixels on which ablation maps of shuffled networks are made: each costs a run for every neuron. */
 const SHUFFLED_PIXELS = 64;
 /** What a picture that is not changed at all scores. */
@@ -197,8 +197,8 @@ function reasonOf(method: Method, trace: LayerTrace, completeness: readonly Resi
   const picture = completeness.at(-1)!;
   if (completeness.every(({ exact }) => exact)) return null;
   const part = picture.scale > 0 ? picture.mean / picture.scale : 0;
-  const size = part < 2 ? `${Math.round(100 * part)} %` : `${Math.round(part)} times`;
-  const miss = part >= 0.005 ? `; added up they are off by ${size} of what the neurons give the picture` : '';
+  const size = part < 2 ? `${Math.round(100 * part)} % of` : `${Math.round(part)} times`;
+  const miss = part >= 0.005 ? `; added up they are off by ${size} what the neurons give the picture` : '';
   if (method === 'ablation')
     return `neurons act together, so what each one does alone does not add up${miss}`;
   if (method === 'gradient') return `a gradient is exact for small changes only${miss}`;

@@ -117,8 +117,8 @@ export interface FindingsOptions {
 const GRID = 1 << 15;
 /** Neurons of a layer whose preferences are listed, and those tested against random partitions. */
 const MOST_LISTED = 512;
-const MOST_TESTED = 48;
-const MOST_TESTED_IN_ALL = 192;
+const MOST_TESTED = 32;
+const MOST_TESTED_IN_ALL = 96;
 const PERMUTATIONS = 99;
 const TOP = 8;
 const LORENZ_STEPS = 64;
@@ -219,7 +219,10 @@ export async function analyse(
     );
     const neurons = sampleIndices(layers[index].neurons, MOST_LISTED, random);
     const maps = await gather(trace, index, neurons, step, cancel);
-    const chosen = sampleIndices(neurons.length, tested, random);
+    const alive = [...neurons.keys()].filter(
+      (i) => layers[index].distributedness.dead === 0 || isAlive(maps, i),
+    );
+    const chosen = sampleIndices(alive.length, tested, random).map((k) => alive[k]);
     const test: SampledMagnitudes = { ...maps, neurons: chosen.length, data: rows(maps, chosen) };
     const own: Partial<Record<Feature, Affinity>> = {};
     const preferring: Partial<Record<Feature, readonly NeuronPreference[]>> = {};
@@ -302,6 +305,10 @@ function rows({ data, rows: height, columns }: SampledMagnitudes, chosen: Uint32
   const out = new Float32Array(chosen.length * pixels);
   chosen.forEach((i, k) => out.set(data.subarray(i * pixels, (i + 1) * pixels), k * pixels));
   return out;
+}
+
+function isAlive({ data, rows: height, columns }: SampledMagnitudes, i: number): boolean {
+  return data.subarray(i * height * columns, (i + 1) * height * columns).some((c) => c > 0);
 }
 
 /** |C| of some neurons at every `step`-th row and column. @throws CancelledError */

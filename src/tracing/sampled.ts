@@ -144,17 +144,18 @@ export class SampledNetwork {
           ? parts.map((part) => rowMeans(part, layer.inputs, count))
           : baseline;
     const out = new Float32Array(channels * count);
+    // The intact activations, as many times side by side as there are sets in a run.
+    let width = 0;
+    let intact: Float32Array[] = [];
     for (let first = 0; first < sets.length; first += perRun) {
       await pause(cancel);
       const chosen = sets.slice(first, first + perRun);
-      const width = chosen.length * count;
+      if (width !== chosen.length * count) {
+        width = chosen.length * count;
+        intact = parts.map((part) => sideBySide(part, layer.inputs, count, chosen.length));
+      }
       const tensors = new Map<string, EngineTensor>();
-      parts.forEach((part, k) => {
-        const data = new Float32Array(layer.inputs * width);
-        for (let i = 0; i < layer.inputs; i++) {
-          const row = part.subarray(i * count, (i + 1) * count);
-          for (let s = 0; s < chosen.length; s++) data.set(row, i * width + s * count);
-        }
+      intact.forEach((data, k) => {
         for (const [s, set] of chosen.entries()) {
           for (const i of set) {
             const at = i * width + s * count;
@@ -164,15 +165,16 @@ export class SampledNetwork {
         tensors.set(names[k], { shape: [layer.inputs, width], data });
       });
       if (feeds.includes(input) && !names.includes(input)) {
-        const data = new Float32Array(2 * width);
-        for (let d = 0; d < 2; d++) {
-          for (let s = 0; s < chosen.length; s++) {
-            data.set(this.coordinates.subarray(d * count, (d + 1) * count), d * width + s * count);
-          }
-        }
+        const data = sideBySide(this.coordinates, 2, count, chosen.length);
         tensors.set(input, { shape: [2, width], data });
       }
       const { data } = (await session.run(tensors)).get(graph.output)!;
+      intact.forEach((whole, k) => {
+        for (const [s, set] of chosen.entries()) {
+          for (const i of set)
+            whole.set(parts[k].subarray(i * count, (i + 1) * count), i * width + s * count);
+        }
+      });
       for (let s = 0; s < chosen.length; s++) {
         for (let c = 0; c < channels; c++) {
           out.set(data.subarray(c * width + s * count, c * width + (s + 1) * count), c * count);
@@ -283,6 +285,16 @@ function columns(data: Float32Array, rows: number, count: number, from: number, 
   if (from === 0 && end === count) return data;
   const out = new Float32Array(rows * (end - from));
   for (let r = 0; r < rows; r++) out.set(data.subarray(r * count + from, r * count + end), r * (end - from));
+  return out;
+}
+
+/** `[rows, count]` repeated along its columns. */
+function sideBySide(data: Float32Array, rows: number, count: number, times: number): Float32Array {
+  const out = new Float32Array(rows * count * times);
+  for (let r = 0; r < rows; r++) {
+    const row = data.subarray(r * count, (r + 1) * count);
+    for (let s = 0; s < times; s++) out.set(row, (r * times + s) * count);
+  }
   return out;
 }
 
