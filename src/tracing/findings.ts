@@ -253,19 +253,23 @@ export async function analyse(
     });
   }
   if (objects) {
-    // Regions of the sample are numbered anew where some have no pixel in it.
-    const kept = objects.areas.length === sampled.objects!.regions;
+    // Regions of the sample are numbered anew: objects without any pixel in it are left out there.
+    const seen = new Set<number>();
+    for (let y = 0; y < height; y += step) {
+      for (let x = 0; x < width; x += step) seen.add(objects.labels[y * width + x]);
+    }
+    const sampledAs = new Map([...seen].sort((p, q) => p - q).map((region, k) => [region, k]));
     tell({
       objects: objects.names.flatMap((label, g) =>
-        label === 0 || !kept
+        label === 0
           ? []
           : [
               {
                 label,
                 area: objects.areas[g] / (height * width),
                 drawnBy: drawn
-                  .filter(({ region }) => region === g)
-                  .sort((a, b) => b.layer - a.layer || a.neuron - b.neuron)
+                  .filter(({ region }) => region === sampledAs.get(g))
+                  .sort((p, q) => q.layer - p.layer || p.neuron - q.neuron)
                   .map(({ layer, neuron, inside }) => ({ layer, neuron, inside })),
               },
             ],
