@@ -17,7 +17,7 @@ interface Axis {
   readonly text?: (value: number) => string;
 }
 
-const M = { left: 44, right: 10, top: 8, bottom: 34 };
+const M = { left: 60, right: 20, top: 8, bottom: 36 };
 
 const two = (value: number) => value.toFixed(1);
 
