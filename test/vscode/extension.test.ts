@@ -9,7 +9,11 @@ interface Manifest {
 
 describe('extension', () => {
   it('is activated by what it contributes only', async () => {
-    assert.deepEqual((extension.packageJSON as Manifest).activationEvents, ['onUri']);
+    assert.deepEqual((extension.packageJSON as Manifest).activationEvents, [
+      'onUri',
+      // The findings page is found again after a reload.
+      'onWebviewPanel:neuralCanvas.findings',
+    ]);
     await api();
     assert.equal(extension.isActive, true);
   });
