@@ -136,7 +136,7 @@ async function walkthrough(workbench: Workbench, theme: string): Promise<void> {
   await button.click();
   await page.waitForTimeout(500);
   await clip('keep', canvas.x, canvas.y, canvas.width, canvas.height);
-  await view.getByTestId('export').press('Escape');
+  await view.getByTestId('export-scale').press('Escape');
   await workbench.file('siren.pth').click({ button: 'right' });
   await page.getByRole('menuitem', { name: 'Trace Contributions' }).hover();
   await page.waitForTimeout(300);

@@ -283,9 +283,8 @@ export class Canvas {
     const first = this.lastNeurons === null;
     this.lastNeurons = chosen;
     if (!last || first) return;
-    if (!modeOf(this, this.intent.value.mode).needs.some((need) => need !== 'neuronsPerPixel')) {
-      this.intent.set({ mode: 'map' });
-    }
+    // Whoever has chosen something else to look at keeps it.
+    if (this.intent.value.mode === 'reconstruction') this.intent.set({ mode: 'map' });
     if (last.layer !== this.layerIndex) session.select({ layer: last.layer });
   }
 

@@ -102,14 +102,14 @@ export class ClustersView extends LitElement {
     const early = sessionNotice(this.session, purpose, clustersDrawing());
     if (early) return early;
     const { clustering, clusteringWork: work, clusteringError: error, selection } = this.session;
-    return html`<div class="panel">
+    return html`<main class="panel">
       ${this.toolbar()}
       ${work && clustering ? html`<div class="pending">${progressBar(work, null)}</div>` : nothing}
       ${clustering ? this.content(clustering) : this.missing()}
       <div class="visually-hidden" role="status">
         ${work ?? error ?? (selection.neurons.length > 1 ? `${integer(selection.neurons.length)} neurons selected` : '')}
       </div>
-    </div>`;
+    </main>`;
   }
 
   private missing() {

@@ -174,7 +174,7 @@ export class RankingsView extends LitElement {
     // What a cancelled trace got to is worth looking at.
     if (notice && (this.rows.count === 0 || state === 'failed' || state === 'not-an-inr')) return notice;
     const { charts } = this.intent.value;
-    return html`<div class="panel">
+    return html`<main class="panel">
       ${this.toolbar()}
       ${
         view?.status.state === 'tracing'
@@ -211,7 +211,7 @@ export class RankingsView extends LitElement {
         }
       </div>
       <div class="visually-hidden" role="status">${this.announcement()}</div>
-    </div>`;
+    </main>`;
   }
 
   private announcement(): string {

@@ -162,6 +162,11 @@ export const styles = [
         border-left: none;
       }
     }
+    @container panel (min-width: 480px) {
+      .toolbar {
+        flex-wrap: nowrap;
+      }
+    }
     @container panel (max-width: 479px) {
       nc-rankings-table {
         --w-neuron: 98px;
