@@ -1,5 +1,7 @@
 import { finalAct, hiddenAct, type Act } from './activations';
+import type { Tensor } from '../checkpoint/types';
 import type { Fallback, Settings } from './assumptions';
+import { storedConstants, type Stored } from './constants';
 import {
   activation,
   finalActivation,
@@ -18,6 +20,8 @@ export interface ActivationDefaults {
   readonly omega?: { readonly first: Fallback<number>; readonly hidden: (first: number) => Fallback<number> };
   /** Of a Gaussian; 10 when left out. */
   readonly scale?: Fallback<number>;
+  /** Tensors of the file that belong to no affine layer: they may hold the constants of each layer. */
+  readonly others?: ReadonlyMap<string, Tensor>;
 }
 
 const USUAL_OMEGA: Fallback<number> = { value: 30, source: 'default', confidence: 0.6 };
@@ -25,16 +29,29 @@ const USUAL_OMEGA: Fallback<number> = { value: 30, source: 'default', confidence
 /** Settles the activations of a chain of `count` affine layers, one each. */
 export function askActivations(settings: Settings, count: number, defaults: ActivationDefaults): Act[] {
   const kind = settings.get(activation, defaults.hidden);
+  const stored = (of: 'omega' | 'scale') =>
+    defaults.others && storedConstants(defaults.others, of, count - 1);
+  const fromFile = (found: Stored, i: number) =>
+    ({ value: found.values[i], source: 'state dict', confidence: 1, detail: found.detail }) as const;
   let [first, hidden, width] = [30, 30, 10];
+  let own: readonly number[] | undefined;
   if (kind === 'sine' || kind === 'finer') {
-    first = settings.get(omega0, defaults.omega?.first ?? USUAL_OMEGA);
+    const found = stored('omega');
+    first = settings.get(omega0, found ? fromFile(found, 0) : (defaults.omega?.first ?? USUAL_OMEGA));
     const fallback = defaults.omega?.hidden(first) ?? { ...USUAL_OMEGA, value: first };
-    hidden = count > 2 ? settings.get(hiddenOmega, fallback) : first;
+    hidden = count > 2 ? settings.get(hiddenOmega, found ? fromFile(found, 1) : fallback) : first;
+    // Each layer's own, unless the person gave another.
+    if (found && found.values[0] === first && (count <= 2 || found.values[1] === hidden)) own = found.values;
   } else if (kind === 'gaussian') {
-    width = settings.get(scale, defaults.scale ?? { value: 10, source: 'default', confidence: 0.4 });
+    const found = stored('scale');
+    const usual = defaults.scale ?? { value: 10, source: 'default' as const, confidence: 0.4 };
+    width = settings.get(scale, found ? fromFile(found, 0) : usual);
+    if (found?.values[0] === width) own = found.values;
   }
   const final = settings.get(finalActivation, defaults.final);
-  return Array.from({ length: count }, (_, i) =>
-    i === count - 1 ? finalAct(final, hidden) : hiddenAct(kind, i === 0 ? first : hidden, width),
-  );
+  return Array.from({ length: count }, (_, i) => {
+    if (i === count - 1) return finalAct(final, hidden);
+    if (kind === 'gaussian') return hiddenAct(kind, 1, own?.[i] ?? width);
+    return hiddenAct(kind, own?.[i] ?? (i === 0 ? first : hidden), width);
+  });
 }

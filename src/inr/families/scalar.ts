@@ -1,4 +1,5 @@
 import { askActivations } from '../ask';
+import { isConstant } from '../constants';
 import type { Candidate, Family } from '../family';
 import { sizeInside } from '../inside';
 import { coordinateChain, unexplained, type CoordinateChain } from '../layouts';
@@ -26,7 +27,10 @@ export const scalarFamily = (spec: ScalarFamily): Family => ({
   title: spec.title,
   match: (candidate) => {
     const net = coordinateChain(candidate);
-    if (!net || net.inputs > 3 || unexplained(candidate.others).length) return undefined;
+    if (!net || net.inputs > 3) return undefined;
+    if (unexplained(candidate.others, (name) => isConstant(name, candidate.others.get(name))).length) {
+      return undefined;
+    }
     const stated = candidate.activation;
     if (stated !== undefined && !spec.activations.includes(stated)) return undefined;
     const score = stated === undefined ? spec.score(net, candidate) : 0.95;
@@ -35,6 +39,7 @@ export const scalarFamily = (spec: ScalarFamily): Family => ({
       score,
       build: (settings) => {
         const acts = askActivations(settings, net.layers.length, {
+          others: candidate.others,
           hidden: {
             value: spec.activations[0],
             source: 'inferred',

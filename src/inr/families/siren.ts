@@ -1,5 +1,6 @@
 import { askActivations } from '../ask';
 import type { Fallback } from '../assumptions';
+import { isConstant } from '../constants';
 import { weightOmega } from '../cues';
 import type { Candidate, Family } from '../family';
 import { gridInside, sizeInside } from '../inside';
@@ -127,7 +128,7 @@ const family = (dialect: Dialect): Family => ({
     if (net.inputs > 3 && net.scale !== 'sine' && ![...net.words].some((word) => HINT.test(word))) {
       return undefined;
     }
-    const unknown = unexplained(candidate.others);
+    const unknown = unexplained(candidate.others, (name) => isConstant(name, candidate.others.get(name)));
     if (unknown.length) return { likeness: 0.5, missing: `no place for the tensor ${unknown[0]}` };
     const sure = score(candidate, net, dialect);
     if (sure === 0) return undefined;
@@ -136,6 +137,7 @@ const family = (dialect: Dialect): Family => ({
       build: (settings) => {
         const fits = net.scale === 'sine';
         const acts = askActivations(settings, net.layers.length, {
+          others: candidate.others,
           hidden: {
             value: 'sine',
             source: fits ? 'inferred' : 'default',
