@@ -170,6 +170,11 @@ function refuse(source: ByteSource, head: Uint8Array): never {
   if (startsWith(head, "7z\xbc\xaf'") || startsWith(head, 'Rar!')) {
     return say('is an archive of another kind; unpack it and choose the checkpoint inside');
   }
+  if (/\.(index|data-\d{5}-of-\d{5})$/.test(source.name)) {
+    return say(
+      'is part of a TensorFlow checkpoint; save the weights as HDF5, model.save_weights("model.weights.h5")',
+    );
+  }
   if (!head.includes(0) && isText(head))
     return say('is a text file, not a checkpoint; choose the file with the weights');
   if (head.every((byte) => byte === 0)) {

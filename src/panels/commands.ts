@@ -1,7 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { CanvasEditor } from './canvasEditor';
-import { exportSnippet } from './exportSnippet';
+import { exportSnippet, networkIn } from './exportSnippet';
 import { correctionsFile, correctionsText } from '../worker/corrections';
 import type { LinkView } from './link';
 import { copyLink } from './links';
@@ -112,8 +112,8 @@ export class Commands implements ViewActions {
 
   /** Puts the code that exports the network as ONNX at the cursor of a visible Python file, or into a new one. */
   private async insertExportSnippet(session: TraceSession): Promise<void> {
-    const code = exportSnippet(session.view.name);
     const python = vscode.window.visibleTextEditors.find(({ document }) => document.languageId === 'python');
+    const code = exportSnippet(session.view.name, python && networkIn(python.document.getText()));
     if (!python) {
       const document = await vscode.workspace.openTextDocument({ language: 'python', content: code });
       await vscode.window.showTextDocument(document, vscode.ViewColumn.Beside);

@@ -234,6 +234,7 @@ function result(
     };
   }
   const { inr } = found;
+  const all = [...warnings, ...brokenWeights(inr)];
   return {
     inr,
     timings: { read, recognise: performance.now() - began - read },
@@ -252,7 +253,23 @@ function result(
       assumptions: inr.assumptions,
       hyperParameters: inr.hyperParameters as Readonly<Record<string, Plain>>,
       opaque: checkpoint.opaque,
-      warnings,
+      warnings: all,
     },
   };
+}
+
+/** A training that diverged leaves weights that are no numbers: name the layers. */
+function brokenWeights({ layers }: Inr): string[] {
+  const broken = layers.flatMap(({ name, weight, bias }) => {
+    let count = 0;
+    for (const values of [weight, bias ?? []])
+      for (const value of values) if (!Number.isFinite(value)) count++;
+    return count > 0 ? [`${name} (${count})`] : [];
+  });
+  if (broken.length === 0) return [];
+  const shown = broken.slice(0, 4).join(', ');
+  const more = broken.length > 4 ? ` and ${broken.length - 4} more` : '';
+  return [
+    `Weights of ${shown}${more} are NaN or infinite, so what depends on them is empty; the training diverged, use an earlier checkpoint.`,
+  ];
 }
