@@ -7,6 +7,9 @@ import { CheckpointTree } from './panels/checkpointTree';
 import { Commands } from './panels/commands';
 import { FindingsPanel } from './panels/findingsPanel';
 import { LinkHandler } from './panels/links';
+import type { TraceTool } from './agents/traceTool';
+import { registerLive } from './live/register';
+import type { Live } from './live/live';
 import type { Selection } from './panels/protocol';
 import { Sessions } from './panels/sessions';
 import { WorkerClient } from './worker/client';
@@ -17,6 +20,8 @@ export interface TestApi {
   readonly tree: CheckpointTree;
   readonly commands: Commands;
   readonly links: LinkHandler;
+  readonly live: Live;
+  readonly tool: TraceTool;
 }
 
 /** Only registers: files are read and networks run in the worker, when the person asks. */
@@ -50,8 +55,10 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       vscode.workspace.getConfiguration('neuralCanvas').get<boolean>('findings.automatic', true),
     remember: (file, selection) => void workspaceState.update(selectionKey(file), selection),
     remembered: (file) => workspaceState.get<Selection>(selectionKey(file)),
+    past: (file, save) => live.past(file, save),
   });
   const tree = new CheckpointTree(client, corrections.get);
+  const { live, tool } = registerLive(context, { client, sessions, tree, log, corrections: corrections.get });
   const commands = new Commands(
     extensionUri,
     context.globalStorageUri,
@@ -94,6 +101,6 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     vscode.commands.registerCommand('neuralCanvas.copyCommandLine', () => commands.copyCommandLine()),
   );
   return context.extensionMode === vscode.ExtensionMode.Test
-    ? { sessions, tree, commands, links }
+    ? { sessions, tree, commands, links, live, tool }
     : undefined;
 }

@@ -17,6 +17,7 @@ import type {
 import { Pool, workerScript } from '../worker/pool';
 import { Service } from '../worker/service';
 import { baselineOf, findingsFor, methodOf, neuronsCsv, writeText } from './findings';
+import { traceFindings } from '../worker/traceText';
 import { inspectionText, traceJson, traceText } from './output';
 
 const USAGE = `Usage: neural-canvas COMMAND FILE [options]
@@ -26,6 +27,7 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   formats         file formats that can be read
 
   --json                   one JSON document on stdout
+  --text                   findings of a trace in words, for a person or an agent to read
   --config FILE            configuration (YAML, JSON) the network was trained with
   --set key=value          corrects an assumption; may be repeated. FILE.inr.json beside the checkpoint
                            holds the same as JSON
@@ -62,6 +64,7 @@ const tracing = {
   objects: { type: 'string' },
   report: { type: 'string' },
   csv: { type: 'string' },
+  text: { type: 'boolean' },
   maps: { type: 'string' },
   reconstruction: { type: 'string' },
   engine: { type: 'string' },
@@ -216,6 +219,7 @@ async function trace(args: string[]): Promise<void> {
   if (values.csv !== undefined) writeText(path.resolve(values.csv), neuronsCsv(result));
   progress('');
   if (values.json) printJson(traceJson(result, findings));
+  else if (values.text) print(traceFindings(result));
   else print(traceText(result));
 }
 

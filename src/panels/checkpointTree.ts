@@ -25,6 +25,8 @@ export class CheckpointTree implements vscode.TreeDataProvider<Entry>, vscode.Di
   private readonly watcher = vscode.workspace.createFileSystemWatcher(checkpointPattern);
   private readonly known = new Map<string, Entry>();
   private timer: NodeJS.Timeout | undefined;
+  /** Whether a file is traced whenever it is saved. */
+  isPinned: (file: vscode.Uri) => boolean = () => false;
 
   constructor(
     private readonly client: WorkerClient,
@@ -96,8 +98,10 @@ export class CheckpointTree implements vscode.TreeDataProvider<Entry>, vscode.Di
         ...(untraceable === undefined ? [] : [`Cannot be traced: ${untraceable}`]),
         `Saved ${new Date(modified).toLocaleString()}`,
       ].join('\n');
-      item.contextValue = 'recognised';
-      item.iconPath = new vscode.ThemeIcon('symbol-color');
+      const pinned = this.isPinned(uri);
+      item.contextValue = pinned ? 'recognised pinned' : 'recognised';
+      item.iconPath = new vscode.ThemeIcon(pinned ? 'pinned' : 'symbol-color');
+      if (pinned) item.tooltip += '\nPinned: traced whenever it is saved';
       item.command = {
         command: 'neuralCanvas.trace',
         title: 'Trace Contributions',

@@ -170,6 +170,9 @@ export class Commands implements ViewActions {
         return void this.copyCommandLine(session);
       case 'openSample':
         return void this.openSample();
+      case 'pauseLive':
+      case 'resumeLive':
+        return void vscode.commands.executeCommand(`neuralCanvas.${name}`);
       case 'pickCheckpoint':
         return void this.trace();
       case 'insertExportSnippet':
@@ -198,7 +201,7 @@ const methods: readonly (vscode.QuickPickItem & { readonly method: Method })[] =
 ];
 
 /** Commands get a file from the Explorer or editor title, an entry from our tree, or nothing from the palette. */
-function fileOf(target: unknown): vscode.Uri | undefined {
+export function fileOf(target: unknown): vscode.Uri | undefined {
   if (target instanceof vscode.Uri) return target;
   if (typeof target === 'object' && target !== null && 'uri' in target && target.uri instanceof vscode.Uri) {
     return target.uri;

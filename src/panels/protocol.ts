@@ -6,6 +6,7 @@ import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
 import type { LinkView } from './link';
 import type { Sharp } from './sharpMaps';
 import type { FindingsDocument } from '../findings/document';
+import type { KeptSave } from '../live/historyStore';
 import type { Clustering, LayerTrace, Method, RegionFeature } from '../tracing/types';
 import type { Labels } from '../worker/labels';
 import type { Segmentation } from '../worker/regions';
@@ -75,6 +76,29 @@ export interface SessionView {
   readonly hasTarget: boolean;
   /** What a neuron's map is. */
   readonly method: Method;
+  /** The earlier save that is shown instead of the current one. */
+  readonly past: { readonly id: string; readonly savedAt: number } | null;
+}
+
+/** How a checkpoint is followed. */
+export type Following =
+  | 'following'
+  /** A new save is being traced. */
+  | 'tracing'
+  /** The person asked to wait. */
+  | 'paused'
+  | 'on-battery'
+  /** Switched off in the settings. */
+  | 'off';
+
+/** A checkpoint's saves, oldest first. */
+export interface HistoryView {
+  readonly saves: readonly KeptSave[];
+  /** The save that the newest trace is of. */
+  readonly current: string | null;
+  readonly following: Following;
+  /** What keeps the newest save from being shown, as a sentence. */
+  readonly note: string | null;
 }
 
 /** Host → view, unasked. After `ready` the host sends the whole state in this order. */
@@ -110,7 +134,10 @@ export type HostMessage =
       readonly objects: string | null;
     }
   /** A new trace of the session began: drop pictures, layers and clusters. */
-  | { readonly type: 'reset' };
+  | { readonly type: 'reset' }
+  /** Everything anew at once, without a moment in which nothing is there. */
+  | { readonly type: 'replace'; readonly messages: readonly HostMessage[] }
+  | { readonly type: 'history'; readonly history: HistoryView };
 
 /** View → host requests that get an answer. */
 export interface ViewCalls {
@@ -176,6 +203,8 @@ export type ViewMessage =
   /** Traces anew with these corrections instead of the present ones; `save` keeps them beside the file. */
   | { readonly type: 'apply'; readonly corrections: CorrectionValues; readonly save: boolean }
   | { readonly type: 'cancel' }
+  /** Shows an earlier save, or the current one. */
+  | { readonly type: 'look'; readonly save: string | null }
   /** Runs one of the extension's own commands from a fixed list. */
   | {
       readonly type: 'command';
@@ -186,7 +215,9 @@ export type ViewMessage =
         | 'pickCheckpoint'
         | 'insertExportSnippet'
         | 'showFindings'
-        | 'pickMethod';
+        | 'pickMethod'
+        | 'pauseLive'
+        | 'resumeLive';
     };
 
 export type ViewToHost =

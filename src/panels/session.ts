@@ -1,6 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import { CancelledError } from '../errors';
+import { CancelledError, NotRecognisedError } from '../errors';
+import { mapOfPreviews, type PastSave, type SaveFigures } from '../live/figures';
 import type { Clustering, LayerTrace, Method, RegionFeature } from '../tracing/types';
 import type { WorkerClient } from '../worker/client';
 import { FindingsWork } from './findingsWork';
@@ -10,6 +11,7 @@ import { MOST_MAPS, sharpMaps } from './sharpMaps';
 import type { LinkView } from './link';
 import { RemovalWork } from './removalWork';
 import type {
+  HistoryView,
   HostCallName,
   HostMessage,
   Selection,
@@ -36,6 +38,12 @@ export interface SessionHost {
   /** Remembers what was selected, so that it is found again after a reload. */
   remember(file: vscode.Uri, selection: Selection): void;
   remembered(file: vscode.Uri): Selection | undefined;
+  /** An earlier save of the file, if it is still kept. */
+  past(file: vscode.Uri, save: string): Promise<Past | undefined>;
+}
+
+export interface Past extends PastSave {
+  readonly figures: SaveFigures;
 }
 
 const nothing: Selection = { layer: -1, neurons: [], pixel: null, region: null };
@@ -68,6 +76,12 @@ export class TraceSession implements vscode.Disposable {
   readonly findings: FindingsWork;
   /** What a neuron's map is; a new trace keeps it. */
   private method: Method = 'xinc';
+  private history: HistoryView | null = null;
+  /** The earlier save that is shown in place of the current one. */
+  private past: Past | null = null;
+  private wantedLook: string | null = null;
+  private looking: Promise<void> | null = null;
+  private disposed = false;
 
   private readonly emitter = new vscode.EventEmitter<HostMessage>();
   readonly onMessage = this.emitter.event;
@@ -84,7 +98,8 @@ export class TraceSession implements vscode.Disposable {
   }
 
   get view(): SessionView {
-    return {
+    const { past } = this;
+    const shown = {
       id: this.trace,
       name: path.basename(this.uri.path),
       path: vscode.workspace.asRelativePath(this.uri),
@@ -96,25 +111,54 @@ export class TraceSession implements vscode.Disposable {
       largestResidual: this.result?.completeness.largest ?? null,
       hasTarget: this.target !== null,
       method: this.method,
+      past: past && { id: past.figures.id, savedAt: past.figures.savedAt },
     };
+    if (!past) return shown;
+    return {
+      ...shown,
+      id: `${this.trace}@${past.figures.id}`,
+      inspection: past.inspection,
+      psnr: past.figures.psnr,
+      traceMilliseconds: null,
+      largestResidual: null,
+    };
+  }
+
+  /** Layers as shown, by index; those not traced yet are undefined. */
+  private get shownLayers(): readonly (LayerTrace | undefined)[] {
+    return this.past?.layers ?? this.layers;
   }
 
   /** Everything a view needs that opens now. */
   *replay(): Generator<HostMessage> {
+    const picture = this.past?.picture ?? this.reconstruction;
     yield { type: 'session', session: this.view };
-    if (this.reconstruction) {
-      yield { type: 'picture', which: 'reconstruction', picture: this.reconstruction };
-    }
+    if (picture) yield { type: 'picture', which: 'reconstruction', picture };
     if (this.target) yield { type: 'picture', which: 'target', picture: this.target };
-    for (const [index, layer] of this.layers.entries()) if (layer) yield { type: 'layer', index, layer };
+    for (const [index, layer] of this.shownLayers.entries()) if (layer) yield { type: 'layer', index, layer };
     yield { type: 'selection', selection: this.chosen };
     yield this.clusteringMessage();
-    yield this.region.message;
-    yield this.removals.message;
+    yield this.regionMessage();
+    yield this.removalsMessage();
     yield this.findings.message;
+    if (this.history) yield { type: 'history', history: this.history };
+  }
+
+  private regionMessage(): HostMessage {
+    if (!this.past) return this.region.message;
+    const error = this.chosen.region ? 'Regions are measured for the current save only.' : null;
+    return { type: 'region', region: null, error };
+  }
+
+  private removalsMessage(): HostMessage {
+    return this.past ? { type: 'removals', layers: [] } : this.removals.message;
   }
 
   private clusteringMessage(): HostMessage {
+    if (this.past) {
+      const error = 'An earlier save is shown; neurons are grouped for the current one.';
+      return { type: 'clustering', clustering: null, working: null, error };
+    }
     return {
       type: 'clustering',
       clustering: this.clustering,
@@ -146,6 +190,7 @@ export class TraceSession implements vscode.Disposable {
     this.region.reset();
     this.removals.reset();
     this.findings.reset();
+    this.past = null;
     this.emitter.fire({ type: 'reset' });
     this.changed({ state: 'tracing', detail: 'Reading', fraction: 0 });
     try {
@@ -154,12 +199,7 @@ export class TraceSession implements vscode.Disposable {
         'trace',
         {
           trace,
-          options: {
-            file: this.uri.fsPath,
-            corrections: this.host.corrections(this.uri),
-            method: this.method,
-            memoryBudget: this.host.memoryBudget(),
-          },
+          options: this.options(),
         },
         {
           signal: work.signal,
@@ -197,26 +237,50 @@ export class TraceSession implements vscode.Disposable {
     }
   }
 
+  private options() {
+    return {
+      file: this.uri.fsPath,
+      corrections: this.host.corrections(this.uri),
+      method: this.method,
+      memoryBudget: this.host.memoryBudget(),
+    };
+  }
+
+  /** Keeps what an event of the trace says. */
+  private note(event: TraceEvent): void {
+    switch (event.type) {
+      case 'inspected':
+        this.inspection = event.inspection;
+        break;
+      case 'reconstruction':
+        this.reconstruction = event.picture;
+        this.psnr = event.psnr ?? null;
+        this.target = event.target ?? null;
+        break;
+      case 'layer':
+        this.layers[event.index] = event.layer;
+        break;
+      case 'phase':
+        break;
+    }
+  }
+
   private take(event: TraceEvent, onProgress: (detail: string, fraction: number) => void): void {
+    this.note(event);
     switch (event.type) {
       case 'phase':
         onProgress(event.detail, event.fraction);
         this.changed({ state: 'tracing', detail: event.detail, fraction: event.fraction });
         break;
       case 'inspected':
-        this.inspection = event.inspection;
         this.changed();
         break;
       case 'reconstruction':
-        this.reconstruction = event.picture;
-        this.psnr = event.psnr ?? null;
-        this.target = event.target ?? null;
         this.emitter.fire({ type: 'picture', which: 'reconstruction', picture: event.picture });
         if (event.target) this.emitter.fire({ type: 'picture', which: 'target', picture: event.target });
         this.changed();
         break;
       case 'layer':
-        this.layers[event.index] = event.layer;
         this.emitter.fire(event);
         // The last layer is the one that reaches the pixels: show it until the person chooses.
         if (this.chosen.layer < 0 && event.layer.last) this.select({ layer: event.index });
@@ -260,6 +324,92 @@ export class TraceSession implements vscode.Disposable {
     else void this.findings.run(this.trace, objects);
   }
 
+  /**
+   * Traces what the file holds now without a word: what is shown stays until the new trace is complete and
+   * then gives way at once. Selection, zoom and time stay.
+   * @returns what was traced; null when the person traced anew meanwhile, or closed the canvas
+   * @throws Error as the worker says it; nothing has changed then
+   */
+  async refresh(signal: AbortSignal): Promise<TraceResult | null> {
+    const { client } = this.host;
+    const previous = this.trace;
+    const trace = `${this.uri.toString()}#${++TraceSession.count}`;
+    const events: TraceEvent[] = [];
+    const result = await client.call(
+      'trace',
+      { trace, options: this.options() },
+      { signal, onEvent: (event) => event.type !== 'phase' && events.push(event) },
+    );
+    if ('notAnInr' in result) throw new NotRecognisedError(result.notAnInr.message);
+    if (this.disposed || this.trace !== previous || this.work) {
+      await client.call('close', { trace });
+      return null;
+    }
+    this.clusteringWork?.abort();
+    const comparable = sameLayers(this.layers, result.layers);
+    this.trace = trace;
+    this.reconstruction = this.target = this.psnr = null;
+    this.layers = [];
+    for (const event of events) this.note(event);
+    this.result = result;
+    this.status = { state: 'ready' };
+    // The groups of before are near enough until there are new ones, as long as the neurons are the same.
+    if (!comparable) this.clustering = null;
+    this.clusteringError = null;
+    this.removals.reset();
+    this.findings.reset();
+    this.chosen = withinReach(this.chosen, result.layers, this.reconstruction);
+    if (!this.chosen.region) this.region.reset();
+    this.emitter.fire({ type: 'replace', messages: [...this.replay()] });
+    if (this.chosen.region) this.measureRegion();
+    if (previous) await client.call('close', { trace: previous }).catch(() => undefined);
+    return result;
+  }
+
+  /** Groups the neurons again as they were grouped before; for what `refresh` has brought. */
+  regroup(): Promise<void> {
+    return this.cluster(this.grouping);
+  }
+
+  /** Shows an earlier save, or, given null, the current one. */
+  async look(save: string | null): Promise<void> {
+    this.wantedLook = save;
+    // Scrubbing asks for more than can be read: the newest wins.
+    await (this.looking ??= this.follow().finally(() => (this.looking = null)));
+  }
+
+  private async follow(): Promise<void> {
+    let save: string | null;
+    do {
+      save = this.wantedLook;
+      const past =
+        save === null || save === this.history?.current ? null : await this.host.past(this.uri, save);
+      if (this.disposed) return;
+      if (past !== undefined) this.showSave(past);
+    } while (save !== this.wantedLook);
+  }
+
+  private showSave(past: Past | null): void {
+    if (past?.figures.id === this.past?.figures.id) return;
+    this.past = past;
+    const picture = past?.picture ?? this.reconstruction;
+    this.chosen = withinReach(this.chosen, past?.layers ?? this.layers, picture);
+    this.emitter.fire({ type: 'replace', messages: [...this.replay()] });
+    if (!past && this.chosen.region) this.measureRegion();
+  }
+
+  showHistory(history: HistoryView): void {
+    this.history = history;
+    this.emitter.fire({ type: 'history', history });
+  }
+
+  /** What the history keeps of the current trace; undefined unless it is complete. */
+  get traced(): (PastSave & { readonly psnr: number | null }) | undefined {
+    const { result, reconstruction, psnr } = this;
+    if (!result || !reconstruction) return undefined;
+    return { inspection: result.inspection, picture: reconstruction, layers: result.layers, psnr };
+  }
+
   /** Opens the form in the canvas. */
   askForChange(): void {
     this.emitter.fire({ type: 'change' });
@@ -277,14 +427,14 @@ export class TraceSession implements vscode.Disposable {
   measureRemovals(layer: number, baseline: 'zero' | 'mean' | null): void {
     const neurons = this.layers[layer]?.neurons;
     if (baseline === null) this.removals.cancel();
-    else if (neurons !== undefined && this.status.state === 'ready') {
+    else if (neurons !== undefined && this.status.state === 'ready' && !this.past) {
       void this.removals.measure(this.trace, layer, neurons, baseline);
     }
   }
 
   private measureRegion(): void {
     // The worker knows the trace when it is complete; then it is asked.
-    if (this.status.state !== 'ready' && this.chosen.region) return;
+    if (this.past || (this.status.state !== 'ready' && this.chosen.region)) return;
     void this.region.measure(this.trace, this.chosen.region, this.chosen.layer);
   }
 
@@ -334,8 +484,27 @@ export class TraceSession implements vscode.Disposable {
     call: Exclude<ViewCallName, HostCallName>,
     params: unknown,
   ): Promise<ViewCalls[ViewCallName]['result']> {
-    const { trace } = this;
+    const { trace, past } = this;
     const { client } = this.host;
+    if (past && call !== 'preview') {
+      if (call === 'map') {
+        const { layer, neuron } = (params as ViewCalls['map']['params']).neuron;
+        return mapOfPreviews(past.layers[layer].previews, [neuron]);
+      }
+      if (call === 'sum') {
+        const { layer, neurons } = params as ViewCalls['sum']['params'];
+        return mapOfPreviews(past.layers[layer].previews, neurons);
+      }
+      if (call === 'sharpMaps') {
+        const { layer, neurons, side } = params as ViewCalls['sharpMaps']['params'];
+        const { previews } = past.layers[layer];
+        return sharpMaps(
+          neurons.slice(0, MOST_MAPS).map((neuron) => mapOfPreviews(previews, [neuron])),
+          side,
+        );
+      }
+      throw new Error('This is known for the current save only; go to the end of the history for it.');
+    }
     switch (call) {
       case 'map':
         return client.call('map', { trace, ...(params as ViewCalls['map']['params']) });
@@ -378,8 +547,32 @@ export class TraceSession implements vscode.Disposable {
   }
 
   dispose(): void {
+    this.disposed = true;
     this.cancel();
     if (this.trace) void this.host.client.call('close', { trace: this.trace }).catch(() => undefined);
     this.emitter.dispose();
   }
+}
+
+function sameLayers(before: readonly (LayerTrace | undefined)[], after: readonly LayerTrace[]): boolean {
+  return (
+    before.length === after.length &&
+    after.every(({ name, neurons }, i) => before[i]?.name === name && before[i].neurons === neurons)
+  );
+}
+
+/** The selection without what is not there: another network may have been saved under the same name. */
+function withinReach(
+  chosen: Selection,
+  layers: readonly (LayerTrace | undefined)[],
+  picture: Picture | null,
+): Selection {
+  const { layer, neurons, pixel } = chosen;
+  const inside = pixel && picture && pixel.row < picture.height && pixel.column < picture.width;
+  return {
+    ...chosen,
+    layer: layer < layers.length ? layer : layers.length - 1,
+    neurons: neurons.filter(({ layer, neuron }) => neuron < (layers[layer]?.neurons ?? 0)),
+    pixel: inside ? pixel : null,
+  };
 }

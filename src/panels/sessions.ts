@@ -8,6 +8,12 @@ export class Sessions implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<TraceSession | null>();
   /** The session that rankings and clusters show. */
   readonly onDidChangeActive = this.changed.event;
+  private readonly opened = new vscode.EventEmitter<TraceSession>();
+  /** A file got its first canvas. */
+  readonly onDidOpen = this.opened.event;
+  private readonly closed = new vscode.EventEmitter<TraceSession>();
+  /** The last canvas of a file was closed. */
+  readonly onDidClose = this.closed.event;
 
   constructor(private readonly host: SessionHost) {}
 
@@ -26,6 +32,7 @@ export class Sessions implements vscode.Disposable {
     if (!entry) {
       entry = { session: new TraceSession(uri, this.host), views: 0 };
       this.open.set(key, entry);
+      this.opened.fire(entry.session);
       void this.trace(entry.session);
     }
     entry.views++;
@@ -39,6 +46,7 @@ export class Sessions implements vscode.Disposable {
     this.open.delete(key);
     if (this.current === session) this.activate([...this.open.values()].at(-1)?.session ?? null);
     session.dispose();
+    this.closed.fire(session);
   }
 
   activate(session: TraceSession | null): void {
@@ -69,5 +77,7 @@ export class Sessions implements vscode.Disposable {
     for (const { session } of this.open.values()) session.dispose();
     this.open.clear();
     this.changed.dispose();
+    this.opened.dispose();
+    this.closed.dispose();
   }
 }

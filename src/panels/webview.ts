@@ -138,6 +138,9 @@ export class ViewConnection implements vscode.Disposable {
       case 'cancel':
         session?.cancel();
         break;
+      case 'look':
+        void session?.look(message.save);
+        break;
       case 'command':
         this.actions.command(message.command, session);
         break;

@@ -159,6 +159,15 @@ export interface FloatMap {
   readonly data: Float32Array;
 }
 
+/** A checkpoint file with all its bytes. */
+export interface SavedFile {
+  /** Of the content, hexadecimal. */
+  readonly sha256: string;
+  readonly bytes: number;
+  /** When it was written, ms since 1970. */
+  readonly modified: number;
+}
+
 export interface Ablation {
   readonly picture: Picture;
   /** PSNR of the picture without the neurons against the picture with them, dB; Infinity when equal. */
@@ -318,6 +327,8 @@ export interface Calls {
         }
       | { readonly type: 'part'; readonly findings: FindingsDocument };
   };
+  /** Whether the file is written completely, and what tells its content from another. Reads all of it. */
+  digest: { params: { readonly file: string }; result: SavedFile; event: never };
   /** Forgets a trace and frees its memory. */
   close: { params: { readonly trace: string }; result: null; event: never };
 }

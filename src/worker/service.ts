@@ -11,6 +11,7 @@ import { findingsOf, type Analysed } from './findings';
 import { corrected, withCorrections, type CorrectedSource } from './corrections';
 import { assumeModel, inspectModel, isModel, openModel, sketch, type Model, type NamedTarget } from './model';
 import { TraceRegions } from './regions';
+import { digest } from './digest';
 import { findTarget, readTarget } from './target';
 import { writeNpy, writeNpz, type NpzArray } from './npz';
 import type { Pool } from './pool';
@@ -206,6 +207,7 @@ export class Service {
 
     findings: async ({ trace, ...options }, emit, cancel) =>
       findingsOf(this.live(trace), (await this.engines.chosen()).engine, options, emit, cancel),
+    digest: ({ file }, _, cancel) => digest(file, cancel),
 
     close: async ({ trace }) => {
       this.traces.get(trace)?.trace.dispose();

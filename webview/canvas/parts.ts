@@ -10,6 +10,7 @@ import { ablationControls } from './ablation';
 import { assumptions } from './assumptions';
 import type { Canvas } from './canvas';
 import { regionLayer, regionSide, regionTools } from './regions';
+import { history } from './history';
 
 export type Slot =
   /** Full-width rows below the toolbar. */
@@ -38,6 +39,7 @@ const parts: readonly Part[] = [
   regionLayer,
   regionSide,
   ablationControls,
+  { slot: 'underPicture', render: history },
 ];
 
 export const inSlot = (canvas: Canvas, slot: Slot) =>

@@ -62,7 +62,7 @@ export class Host {
 
   private receive(message: HostToView): void {
     if (message.type !== 'reply') {
-      if (message.type === 'reset') this.outdate();
+      if (message.type === 'reset' || message.type === 'replace') this.outdate();
       this.show(message);
       return;
     }

@@ -1,6 +1,7 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import type { LinkView } from '../../src/panels/link';
 import type {
+  HistoryView,
   HostMessage,
   RegionView,
   RemovalsView,
@@ -38,6 +39,8 @@ export class Session implements ReactiveController {
   removals: readonly (RemovalsView | undefined)[] = [];
   /** Of the findings page only. */
   findings: Extract<HostMessage, { type: 'findings' }> | null = null;
+  /** Earlier saves; null until the host has told of them. */
+  history: HistoryView | null = null;
   /** Called when the palette asks to change what was assumed. */
   onChange: () => void = () => {};
   /** Called with what a link says about zoom, mode and the like. */
@@ -100,6 +103,13 @@ export class Session implements ReactiveController {
         break;
       case 'view':
         this.onView(message.view);
+        break;
+      case 'history':
+        this.history = message.history;
+        break;
+      case 'replace':
+        this.take({ type: 'reset' });
+        for (const part of message.messages) this.take(part);
         break;
       case 'reset':
         this.findings = null;
