@@ -11,6 +11,7 @@ import type { TraceTool } from './agents/traceTool';
 import { registerLive } from './live/register';
 import type { Live } from './live/live';
 import type { Selection } from './panels/protocol';
+import type { SweepPanels } from './panels/sweepPanel';
 import { Sessions } from './panels/sessions';
 import { WorkerClient } from './worker/client';
 
@@ -22,6 +23,7 @@ export interface TestApi {
   readonly links: LinkHandler;
   readonly live: Live;
   readonly tool: TraceTool;
+  readonly sweeps: SweepPanels;
 }
 
 /** Only registers: files are read and networks run in the worker, when the person asks. */
@@ -58,7 +60,13 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     past: (file, save) => live.past(file, save),
   });
   const tree = new CheckpointTree(client, corrections.get);
-  const { live, tool } = registerLive(context, { client, sessions, tree, log, corrections: corrections.get });
+  const { live, tool, sweeps } = registerLive(context, {
+    client,
+    sessions,
+    tree,
+    log,
+    corrections: corrections.get,
+  });
   const commands = new Commands(
     extensionUri,
     context.globalStorageUri,
@@ -101,6 +109,6 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     vscode.commands.registerCommand('neuralCanvas.copyCommandLine', () => commands.copyCommandLine()),
   );
   return context.extensionMode === vscode.ExtensionMode.Test
-    ? { sessions, tree, commands, links, live, tool }
+    ? { sessions, tree, commands, links, live, tool, sweeps }
     : undefined;
 }

@@ -24,6 +24,7 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   inspect FILE    what the checkpoint holds and what was assumed
   trace FILE      contribution maps and statistics of every neuron
   cluster FILE    groups of neurons that contribute to like parts of the picture
+  sweep PATTERN… --out DIR  one row for each of many checkpoints; see below
   formats         file formats that can be read
 
   --json                   one JSON document on stdout
@@ -45,6 +46,14 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --csv FILE.csv           every neuron's statistics
   --features edge|color|space  what makes two neurons alike, for cluster; edge by default
   --clusters K, --seed N   number of clusters (suggested by default) and seed, for cluster
+
+  sweep takes --config, --set, --size, --coords, --target and --json too, and
+  --out DIR                where rows, sweep.csv and sweep.parquet go; run again, it goes on where it was
+  --jobs N                 checkpoints traced at once on this machine; half its cores by default
+  --retry                  tries again what ended in an error
+  --merge                  only puts the rows that are there together
+  --slurm, --tasks N       submits a Slurm job array of N tasks (8 by default), each a share of the files
+  --sbatch "OPTIONS"       further options of sbatch
 `;
 
 const shared = {
@@ -271,6 +280,13 @@ function listFormats(): void {
   }
 }
 
+async function sweepCommand(args: string[]): Promise<void> {
+  const { sweep, sweepOptions } = await import('../sweep/cli');
+  const { set, size, coords } = shared;
+  const { values, positionals } = parse(args, { ...sweepOptions, set, size, coords });
+  await sweep(values, positionals, corrections(values), path.join(__dirname, 'worker.js'), print);
+}
+
 async function main(): Promise<void> {
   const [command, ...args] = process.argv.slice(2);
   switch (command) {
@@ -280,6 +296,8 @@ async function main(): Promise<void> {
       return trace(args);
     case 'cluster':
       return cluster(args);
+    case 'sweep':
+      return sweepCommand(args);
     case 'formats':
       return listFormats();
     case '--help':
@@ -289,8 +307,8 @@ async function main(): Promise<void> {
     default:
       throw new UsageError(
         command === undefined
-          ? 'Give a command: inspect, trace, cluster or formats.'
-          : `There is no command ${JSON.stringify(command)}; use inspect, trace, cluster or formats.`,
+          ? 'Give a command: inspect, trace, cluster, sweep or formats.'
+          : `There is no command ${JSON.stringify(command)}; use inspect, trace, cluster, sweep or formats.`,
       );
   }
 }

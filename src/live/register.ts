@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { TOOL, TraceTool } from '../agents/traceTool';
 import { fileOf } from '../panels/commands';
 import type { CheckpointTree } from '../panels/checkpointTree';
+import { SweepPanels } from '../panels/sweepPanel';
 import type { Sessions } from '../panels/sessions';
 import type { WorkerClient } from '../worker/client';
 import type { TraceOptions } from '../worker/protocol';
@@ -23,7 +24,7 @@ const PINS = 'pinned';
 export function registerLive(
   context: vscode.ExtensionContext,
   parts: Parts,
-): { readonly live: Live; readonly tool: TraceTool } {
+): { readonly live: Live; readonly tool: TraceTool; readonly sweeps: SweepPanels } {
   const { client, sessions, tree, log } = parts;
   const setting = <T>(name: string, otherwise: T): T =>
     vscode.workspace.getConfiguration('neuralCanvas').get<T>(name, otherwise);
@@ -72,8 +73,18 @@ export function registerLive(
     );
     if (chosen === clear) await live.clearHistory();
   };
+  const sweeps = new SweepPanels({
+    extension: context.extensionUri,
+    storage: context.globalStorageUri,
+    log,
+    worker: path.join(context.extensionPath, 'dist', 'worker.js'),
+    traceOptions,
+  });
   context.subscriptions.push(
     live,
+    sweeps,
+    vscode.window.registerWebviewPanelSerializer(SweepPanels.viewType, sweeps),
+    vscode.commands.registerCommand('neuralCanvas.traceFolder', (target?: unknown) => sweeps.trace(target)),
     vscode.lm.registerTool(TOOL, tool),
     live.onDidChangePins(() => tree.refresh()),
     vscode.commands.registerCommand('neuralCanvas.pauseLive', () => live.pause(true)),
@@ -82,5 +93,5 @@ export function registerLive(
     vscode.commands.registerCommand('neuralCanvas.unpin', (target?: unknown) => pin(target, false)),
     vscode.commands.registerCommand('neuralCanvas.clearHistory', clear),
   );
-  return { live, tool };
+  return { live, tool, sweeps };
 }

@@ -366,9 +366,11 @@ export class TraceSession implements vscode.Disposable {
     return result;
   }
 
-  /** Groups the neurons again as they were grouped before; for what `refresh` has brought. */
-  regroup(): Promise<void> {
-    return this.cluster(this.grouping);
+  /** Groups neurons and finds what there is to find again, for what `refresh` has brought. */
+  async regroup(): Promise<void> {
+    const { trace } = this;
+    await this.cluster(this.grouping);
+    if (this.trace === trace && this.host.analyseUnasked()) this.findings.want(trace);
   }
 
   /** Shows an earlier save, or, given null, the current one. */

@@ -14,7 +14,8 @@ export const webviewOptions = (extension: vscode.Uri): vscode.WebviewOptions => 
   localResourceRoots: [assets(extension)],
 });
 
-function html(webview: vscode.Webview, extension: vscode.Uri, panel: PanelName): string {
+/** The page of a panel, whose script and element are named after it. */
+export function page(webview: vscode.Webview, extension: vscode.Uri, panel: PanelName | 'sweep'): string {
   const nonce = randomBytes(16).toString('base64');
   const asset = (name: string) =>
     webview.asWebviewUri(vscode.Uri.joinPath(assets(extension), name)).toString();
@@ -69,7 +70,7 @@ export class ViewConnection implements vscode.Disposable {
   ) {
     webview.options = webviewOptions(extension);
     this.subscriptions.push(webview.onDidReceiveMessage((message: ViewToHost) => this.receive(message)));
-    webview.html = html(webview, extension, panel);
+    webview.html = page(webview, extension, panel);
   }
 
   show(session: TraceSession | null): void {

@@ -13,6 +13,8 @@ describe('extension', () => {
       'onUri',
       // The findings page is found again after a reload.
       'onWebviewPanel:neuralCanvas.findings',
+      // So is a sweep’s table.
+      'onWebviewPanel:neuralCanvas.sweep',
     ]);
     await api();
     assert.equal(extension.isActive, true);
