@@ -64,7 +64,7 @@ describe('packages', () => {
   it.each(['universal', ...platforms])('%s holds what runs there and nothing else', (target) => {
     const { names, contents } = entries(target, (name) => /^(THIRD-PARTY|sbom|package\.json)/.test(name));
     const allowed =
-      /^(extension\.vsixmanifest|\[Content_Types\]\.xml|package\.json|readme\.md|changelog\.md|LICENSE\.txt|THIRD-PARTY-NOTICES\.txt|sbom\.cdx\.json|media\/[^/]+|samples\/.*\.(md|png|pth|py|yaml)|dist\/[\w.-]+\.(js|wasm)|dist\/webview\/[^/]+\.(js|css|ttf)|dist\/node_modules\/onnxruntime-(node|common)\/.+)$/i;
+      /^(extension\.vsixmanifest|\[Content_Types\]\.xml|package\.json|readme\.md|changelog\.md|LICENSE\.txt|THIRD-PARTY-NOTICES\.txt|sbom\.cdx\.json|media\/.+\.(png|jpe?g|svg|gif|webp|md|json)|samples\/.*\.(md|png|pth|py|yaml)|dist\/[\w.-]+\.(js|wasm)|dist\/webview\/[^/]+\.(js|css|ttf)|dist\/node_modules\/onnxruntime-(node|common)\/.+)$/i;
     expect(names.filter((name) => !allowed.test(name))).toEqual([]);
     expect(names.filter((name) => /\.map$|(^|\/)tests?\//.test(name))).toEqual([]);
     expect(names).toEqual(expect.arrayContaining(['dist/extension.js', 'dist/worker.js', 'dist/cli.js']));
