@@ -89,8 +89,11 @@ export class HistoryStrip extends LitElement {
         color: var(--vscode-editorWarning-foreground, inherit);
       }
       .charts {
+        --name: 52px;
+        --value: 104px;
+        position: relative;
         display: grid;
-        grid-template-columns: 52px minmax(0, 1fr) 104px;
+        grid-template-columns: var(--name) minmax(0, 1fr) var(--value);
         column-gap: 8px;
         align-items: center;
       }
@@ -124,10 +127,11 @@ export class HistoryStrip extends LitElement {
         stroke-linecap: round;
       }
       .scrub {
-        grid-column: 2;
-        grid-row: 1 / span 4;
-        align-self: stretch;
-        position: relative;
+        /* Over all curves; in the grid it would push them out of their column. */
+        position: absolute;
+        inset-block: 0;
+        left: calc(var(--name) + 8px);
+        right: calc(var(--value) + 8px);
         cursor: ew-resize;
         touch-action: none;
         border-radius: 2px;
@@ -143,7 +147,8 @@ export class HistoryStrip extends LitElement {
       }
       @container (max-width: 420px) {
         .charts {
-          grid-template-columns: 36px minmax(0, 1fr) 64px;
+          --name: 44px;
+          --value: 64px;
         }
         .layer {
           display: none;

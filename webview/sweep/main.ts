@@ -53,6 +53,7 @@ export class SweepTable extends LitElement {
       table {
         border-collapse: collapse;
         width: 100%;
+        color: inherit;
         font-size: 12px;
       }
       th {
