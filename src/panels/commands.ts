@@ -104,6 +104,8 @@ export class Commands implements ViewActions {
     if (target !== undefined) {
       sets.push(`--target ${JSON.stringify(path.resolve(path.dirname(session.uri.fsPath), target))}`);
     }
+    const { method } = session.view;
+    if (method !== 'xinc') sets.push(`--method ${method}`);
     await vscode.env.clipboard.writeText(
       ['neural-canvas trace', JSON.stringify(session.uri.fsPath), ...sets].join(' '),
     );
