@@ -15,6 +15,7 @@ import type { Plain } from '../checkpoint/types';
 import type { EngineChoice } from '../engine/choices';
 import type { FindingsDocument } from '../findings/document';
 import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
+import type { Comparison } from '../tracing/compare/compare';
 import type { Labels } from './labels';
 import type { Segmentation } from './regions';
 
@@ -301,6 +302,12 @@ export interface Calls {
     params: { readonly trace: string; readonly row: number; readonly column: number; readonly top: number };
     result: PixelProbe;
     event: never;
+  };
+  /** Two live traces side by side. */
+  compare: {
+    params: { readonly a: string; readonly b: string };
+    result: Comparison;
+    event: { readonly detail: string; readonly fraction: number };
   };
   /** Writes maps and/or reconstruction to files, streaming. Paths absolute. */
   export: {

@@ -4,6 +4,7 @@ import { EngineChooser } from '../engine/choose';
 import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
 import { replaceFile, writeWhole } from '../files';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
+import { compare } from '../tracing/compare/compare';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
 import { removals, scaled, withoutNeurons } from './ablations';
@@ -179,6 +180,10 @@ export class Service {
     segments: async ({ trace, by }, _, cancel) => this.live(trace).regions.segments(by, cancel),
     region: async ({ trace, region, first }, emit, cancel) =>
       this.live(trace).regions.measure(region, first, emit, cancel),
+    compare: async ({ a, b }, emit, cancel) =>
+      compare(this.live(a), this.live(b), (this.engine ??= onnxruntimeEngine()), cancel, (detail, fraction) =>
+        emit({ detail, fraction }),
+      ),
     probe: async ({ trace, row, column, top }) => this.live(trace).trace.probe(row, column, top),
 
     export: async ({ trace: id, maps, reconstruction }) => {
