@@ -5,6 +5,7 @@ import { BottomView } from './panels/bottomView';
 import { CanvasEditor } from './panels/canvasEditor';
 import { CheckpointTree } from './panels/checkpointTree';
 import { Commands } from './panels/commands';
+import { Compare } from './panels/compare/panel';
 import { FindingsPanel } from './panels/findingsPanel';
 import { LinkHandler } from './panels/links';
 import type { TraceTool } from './agents/traceTool';
@@ -47,12 +48,20 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     set: (file: vscode.Uri, values: Readonly<Record<string, string>>) =>
       workspaceState.update(correctionKey(file), values),
   };
+  const memoryBudget = () =>
+    vscode.workspace.getConfiguration('neuralCanvas').get<number>('memoryBudget', 1024) * 2 ** 20;
+  const compare = new Compare({
+    extension: extensionUri,
+    client,
+    log,
+    corrections: corrections.get,
+    memoryBudget,
+  });
   const sessions = new Sessions({
     client,
     log,
     corrections: corrections.get,
-    memoryBudget: () =>
-      vscode.workspace.getConfiguration('neuralCanvas').get<number>('memoryBudget', 1024) * 2 ** 20,
+    memoryBudget,
     analyseUnasked: () =>
       vscode.workspace.getConfiguration('neuralCanvas').get<boolean>('findings.automatic', true),
     remember: (file, selection) => void workspaceState.update(selectionKey(file), selection),
@@ -102,6 +111,10 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     ),
     vscode.window.registerUriHandler(links),
     vscode.commands.registerCommand('neuralCanvas.trace', (target?: unknown) => commands.trace(target)),
+    vscode.window.registerWebviewPanelSerializer(Compare.viewType, compare),
+    vscode.commands.registerCommand('neuralCanvas.compare', (clicked?: unknown, selected?: unknown) =>
+      compare.open(clicked, selected),
+    ),
     vscode.commands.registerCommand('neuralCanvas.openSample', () => commands.openSample()),
     vscode.commands.registerCommand('neuralCanvas.change', (target?: unknown) => commands.change(target)),
     vscode.commands.registerCommand('neuralCanvas.refresh', () => tree.refresh()),

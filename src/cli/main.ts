@@ -16,6 +16,7 @@ import type {
 } from '../worker/protocol';
 import { Pool, workerScript } from '../worker/pool';
 import { Service } from '../worker/service';
+import { comparisonJson, comparisonText } from './comparison';
 import { baselineOf, findingsFor, methodOf, neuronsCsv, writeText } from './findings';
 import { traceFindings } from '../worker/traceText';
 import { inspectionText, traceJson, traceText } from './output';
@@ -23,7 +24,9 @@ import { inspectionText, traceJson, traceText } from './output';
 const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   inspect FILE    what the checkpoint holds and what was assumed
   trace FILE      contribution maps and statistics of every neuron
-  cluster FILE    groups of neurons that contribute to like parts of the picture
+  cluster FILE…   groups of neurons that contribute to like parts of the picture; of several checkpoints of
+                  the same picture together
+  compare A B     two checkpoints: their pictures, which neurons are the same, what changed in each layer
   sweep PATTERN… --out DIR  one row for each of many checkpoints; see below
   formats         file formats that can be read
 
@@ -175,19 +178,26 @@ async function inspect(args: string[]): Promise<void> {
   else print(inspectionText(inspection));
 }
 
-async function traceWith(
+const traceWith = (
   run: Run,
   values: ReturnType<typeof parse<typeof tracing>>['values'],
   positionals: readonly string[],
+): Promise<TraceResult> => traceAs(run, 'cli', values, onlyFile(positionals));
+
+/** @param trace name of the live trace */
+async function traceAs(
+  run: Run,
+  trace: string,
+  values: ReturnType<typeof parse<typeof tracing>>['values'],
+  file: string,
 ): Promise<TraceResult> {
-  const file = onlyFile(positionals);
   if (values.engine !== undefined) run.useEngine(values.engine);
   const method = methodOf(values.method);
   const baseline = baselineOf(values.baseline);
   const result: Result<'trace'> = await run.call(
     'trace',
     {
-      trace: 'cli',
+      trace,
       options: {
         file,
         corrections: corrections(values),
@@ -241,26 +251,45 @@ async function cluster(args: string[]): Promise<void> {
   const clusters = wholeNumber('clusters', values.clusters, 1);
   const seed = wholeNumber('seed', values.seed, 0) ?? 0;
   const run = new Run();
-  const traced = await traceWith(run, values, positionals);
+  if (positionals.length === 0) throw new UsageError('Give the checkpoints whose neurons are to be grouped.');
+  if (positionals.length > 1) onlyOne(values, 'maps', 'reconstruction');
+  const results: TraceResult[] = [];
+  for (const [k, file] of positionals.entries()) {
+    results.push(await traceAs(run, k === 0 ? 'cli' : `cli ${k}`, values, path.resolve(file)));
+  }
+  const [traced] = results;
   const layers = traced.layers.map((_, index) => index);
   const clustering_ = await run.call('cluster', {
     trace: 'cli',
+    with: results.slice(1).map((_, k) => `cli ${k + 1}`),
     options: { features, seed, layers, ...(clusters !== undefined && { clusters }) },
   });
   progress('');
-  const name = (layer: number) => traced.layers[layer].name;
+  const several = results.length > 1;
+  const name = (layer: number, model = 0) => results[model].layers[layer].name;
+  // With several checkpoints each neuron says whose it is, by the place of the file.
+  const whose = ({ layer, model = 0 }: { layer: number; model?: number }) => ({
+    layer: name(layer, model),
+    ...(several && { model }),
+  });
   const { points, summaries, ...whole } = clustering_;
   const named = {
     ...whole,
-    points: points.map(({ layer, ...point }) => ({ layer: name(layer), ...point })),
-    summaries: summaries.map(({ size, nearest, layerMix }) => ({
+    points: points.map(({ neuron, x, y, cluster, ...of }) => ({ ...whose(of), neuron, x, y, cluster })),
+    summaries: summaries.map(({ size, nearest, layerMix, affinities }) => ({
       size,
-      nearest: nearest.map(({ layer, neuron }) => ({ layer: name(layer), neuron })),
-      layerMix: layerMix.map(({ layer, count }) => ({ layer: name(layer), count })),
+      nearest: nearest.map(({ neuron, ...of }) => ({ ...whose(of), neuron })),
+      layerMix: layerMix.map(({ count, ...of }) => ({ ...whose(of), count })),
+      affinities,
     })),
   };
   if (values.json) {
-    printJson({ file: traced.inspection.file, family: traced.inspection.family, ...named });
+    printJson({
+      file: traced.inspection.file,
+      family: traced.inspection.family,
+      ...(several && { files: results.map(({ inspection }) => inspection.file) }),
+      ...named,
+    });
     return;
   }
   const how = whole.suggested ? 'suggested' : 'asked for';
@@ -268,10 +297,35 @@ async function cluster(args: string[]): Promise<void> {
     `${points.length} neurons in ${whole.clusters} clusters (${how}), ${whole.deadLeftOut} dead left out`,
   );
   for (const [index, { size, nearest, layerMix }] of named.summaries.entries()) {
-    const mix = layerMix.map(({ layer, count }) => `${layer} ${count}`).join(', ');
-    const members = nearest.slice(0, 4).map(({ layer, neuron }) => `${layer} #${neuron}`);
+    const of = ({ layer, model }: { layer: string; model?: number }) =>
+      model === undefined ? layer : `${'ABCDEFGH'[model] ?? model + 1}:${layer}`;
+    const mix = layerMix.map(({ count, ...layer }) => `${of(layer)} ${count}`).join(', ');
+    const members = nearest.slice(0, 4).map(({ neuron, ...layer }) => `${of(layer)} #${neuron}`);
     print(`  ${index}: ${size} neurons (${mix}); nearest the centre: ${members.join(', ')}`);
   }
+}
+
+/** @throws UsageError when an option is given that is for one checkpoint only */
+function onlyOne(values: Readonly<Record<string, unknown>>, ...names: readonly string[]): void {
+  for (const name of names) {
+    if (values[name] !== undefined) throw new UsageError(`--${name} is for one checkpoint; leave it out.`);
+  }
+}
+
+async function compare(args: string[]): Promise<void> {
+  const { values, positionals } = parse(args, tracing);
+  if (positionals.length !== 2) throw new UsageError(`Give two checkpoints, not ${positionals.length}.`);
+  onlyOne(values, 'maps', 'reconstruction');
+  const run = new Run();
+  const a = await traceAs(run, 'cli', values, path.resolve(positionals[0]));
+  const b = await traceAs(run, 'cli 1', values, path.resolve(positionals[1]));
+  const comparison = await run.call('compare', { a: 'cli', b: 'cli 1' }, ({ detail, fraction }) =>
+    progress(`${detail} ${Math.round(fraction * 100)} %`),
+  );
+  progress('');
+  const inspections = [a.inspection, b.inspection] as const;
+  if (values.json) printJson(comparisonJson(inspections, comparison));
+  else print(comparisonText(inspections, comparison));
 }
 
 function listFormats(): void {
@@ -296,6 +350,8 @@ async function main(): Promise<void> {
       return trace(args);
     case 'cluster':
       return cluster(args);
+    case 'compare':
+      return compare(args);
     case 'sweep':
       return sweepCommand(args);
     case 'formats':
@@ -307,8 +363,8 @@ async function main(): Promise<void> {
     default:
       throw new UsageError(
         command === undefined
-          ? 'Give a command: inspect, trace, cluster, sweep or formats.'
-          : `There is no command ${JSON.stringify(command)}; use inspect, trace, cluster, sweep or formats.`,
+          ? 'Give a command: inspect, trace, cluster, compare, sweep or formats.'
+          : `There is no command ${JSON.stringify(command)}; use inspect, trace, cluster, compare, sweep or formats.`,
       );
   }
 }

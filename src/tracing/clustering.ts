@@ -5,7 +5,14 @@ import { PreviewAccumulator } from './previews';
 import { sampleIndices, seededRandom } from './random';
 import { kmeansCentres, partition, pause, type Partition } from './regions';
 import type { Trace } from './trace';
-import type { ClusterPoint, ClusterSummary, Clustering, ClusterOptions } from './types';
+import type {
+  ClusterPoint,
+  ClusterSummary,
+  Clustering,
+  ClusterOptions,
+  ModelNeuron,
+  RegionFeature,
+} from './types';
 
 /** Candidates for the suggested number of clusters. */
 const SUGGESTED = { from: 2, to: 12 };
@@ -20,42 +27,82 @@ type Progress = (detail: string, fraction: number) => void;
 /** Neurons that are not dead, with all that grouping them needs. */
 export interface Embedding {
   readonly options: Omit<ClusterOptions, 'clusters'>;
-  readonly neurons: readonly { readonly layer: number; readonly neuron: number }[];
+  readonly neurons: readonly ModelNeuron[];
   readonly deadLeftOut: number;
   /** UMAP coordinates of each. */
   readonly points: readonly (readonly [number, number])[];
   /** |map|, min–max normalised and reduced, 0–1: `[neurons, height, width]`. */
   readonly maps: { readonly height: number; readonly width: number; readonly data: Float32Array };
+  /** Mean |δ| over regions of each kind, of each neuron, and over random regions of the same sizes. */
+  readonly affinities: readonly {
+    readonly feature: RegionFeature;
+    readonly value: Float64Array;
+    readonly random: Float64Array;
+  }[];
 }
+
+/** Hands over what the picture is divided into; partitions are kept for the next question. */
+export interface Segments {
+  segments(by: { readonly feature: RegionFeature }, cancel: CancelToken): Promise<{ labels: Uint16Array }>;
+}
+
+const FEATURES: readonly RegionFeature[] = ['color', 'edge', 'space'];
+/** Pixels that affinities are computed on; of larger pictures every n-th. */
+const AFFINITY_PIXELS = 1 << 16;
+/** Of silhouettes this close to the best, the most clusters are suggested: two nearly always part best, and say least. */
+const SLACK = 0.05;
 
 /**
  * Lays neurons out in the plane: neurons that contribute to like regions of the picture lie close.
- * A neuron's vector is its |map|, min–max normalised, averaged over each region.
- * @throws CancelledError @throws UsageError when no neuron contributes anything
+ * A neuron's vector is its |map|, min–max normalised, averaged over each region. Neurons of further networks
+ * are measured on the regions of the first one's picture; all of their layers take part.
+ * @throws CancelledError @throws UsageError when no neuron contributes anything, or pictures differ in size
  */
 export async function embedNeurons(
-  trace: Trace,
+  traces: readonly Trace[],
   options: Omit<ClusterOptions, 'clusters'>,
+  segments: Segments,
   cancel: CancelToken,
   onProgress: Progress,
 ): Promise<Embedding> {
+  const [trace, ...others] = traces;
+  const { height, width } = trace.inr.signal;
+  for (const { inr } of others) {
+    if (inr.signal.height === height && inr.signal.width === width) continue;
+    throw new UsageError(
+      `Neurons of two networks are grouped on one picture, but these paint ${height}x${width} and ` +
+        `${inr.signal.height}x${inr.signal.width}; choose a checkpoint of the same size.`,
+    );
+  }
   onProgress('Dividing the picture into regions', 0);
+  const kinds = new Kinds(
+    await Promise.all(FEATURES.map(async (feature) => (await segments.segments({ feature }, cancel)).labels)),
+    options.seed,
+  );
   const parts = await partition(trace.picture01(), options.features, options.seed, cancel);
-  const neurons: { layer: number; neuron: number }[] = [];
+  const neurons: ModelNeuron[] = [];
+  const affinities = FEATURES.map((feature) => ({ feature, value: [] as number[], random: [] as number[] }));
   const vectors: number[][] = [];
   const maps: Float32Array[] = [];
   let deadLeftOut = 0;
   let size = { height: 1, width: 1 };
-  for (const [k, layer] of options.layers.entries()) {
-    onProgress('Comparing neurons by region', 0.3 + (0.3 * k) / options.layers.length);
-    const described = await describe(trace, layer, parts, cancel);
+  const all = traces.flatMap((of, model) =>
+    (model === 0 ? options.layers : [...of.layers.keys()]).map((layer) => ({ of, model, layer })),
+  );
+  for (const [k, { of, model, layer }] of all.entries()) {
+    onProgress('Comparing neurons by region', 0.3 + (0.3 * k) / all.length);
+    const described = await describe(of, layer, parts, kinds, cancel);
     size = described.size;
     for (const [neuron, vector] of described.vectors.entries()) {
       if (!vector) {
         deadLeftOut++;
         continue;
       }
-      neurons.push({ layer, neuron });
+      neurons.push({ layer, neuron, ...(model > 0 && { model }) });
+      for (const [f, { value, random }] of described.affinities.entries()) {
+        affinities[f].value.push(value[neuron]);
+        affinities[f].random.push(random[neuron]);
+      }
       vectors.push(vector);
       maps.push(described.maps[neuron]);
     }
@@ -68,7 +115,66 @@ export async function embedNeurons(
   );
   const data = new Float32Array(neurons.length * size.height * size.width);
   for (const [k, map] of maps.entries()) data.set(map, k * map.length);
-  return { options, neurons, deadLeftOut, points, maps: { ...size, data } };
+  return {
+    options,
+    neurons,
+    deadLeftOut,
+    points,
+    maps: { ...size, data },
+    affinities: affinities.map(({ feature, value, random }) => ({
+      feature,
+      value: Float64Array.from(value),
+      random: Float64Array.from(random),
+    })),
+  };
+}
+
+/** Regions of every kind, and random ones of the same sizes, at the pixels that affinities are computed on. */
+class Kinds {
+  readonly stride: number;
+  /** Per kind: regions as they are, and shuffled. */
+  readonly partitions: readonly {
+    readonly regions: number;
+    readonly areas: Float64Array;
+    readonly labels: Uint16Array;
+    readonly shuffled: Uint16Array;
+  }[];
+  readonly pixels: number;
+
+  constructor(kinds: readonly Uint16Array[], seed: number) {
+    const stride = (this.stride = Math.ceil(kinds[0].length / AFFINITY_PIXELS));
+    this.pixels = Math.ceil(kinds[0].length / stride);
+    const random = seededRandom(seed);
+    this.partitions = kinds.map((all) => {
+      const labels = Uint16Array.from({ length: this.pixels }, (_, p) => all[p * stride]);
+      const regions = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
+      const areas = new Float64Array(regions);
+      for (const label of labels) areas[label]++;
+      const shuffled = labels.slice();
+      for (let p = shuffled.length - 1; p > 0; p--) {
+        const q = Math.floor(random() * (p + 1));
+        [shuffled[p], shuffled[q]] = [shuffled[q], shuffled[p]];
+      }
+      return { regions, areas, labels, shuffled };
+    });
+  }
+}
+
+/** Mean |δ| over regions that hold pixels, of each neuron. @param sums `[neurons, regions]` of |C| */
+export function meanAffinity(sums: Float64Array, areas: Float64Array, neurons: number): Float64Array {
+  const regions = areas.length;
+  const area = areas.reduce((sum, value) => sum + value, 0);
+  const held = areas.reduce((count, value) => count + (value > 0 ? 1 : 0), 0);
+  return Float64Array.from({ length: neurons }, (_, i) => {
+    const own = sums.subarray(i * regions, (i + 1) * regions);
+    const total = own.reduce((sum, value) => sum + value, 0);
+    if (total === 0) return 0;
+    let deviation = 0;
+    for (let g = 0; g < regions; g++) {
+      if (areas[g] > 0) deviation += Math.abs((own[g] * area) / (total * areas[g]) - 1);
+    }
+    return deviation / held;
+  });
 }
 
 /** Vectors and reduced maps of a layer's neurons; undefined for dead ones. */
@@ -76,6 +182,7 @@ async function describe(
   trace: Trace,
   layer: number,
   { regions, labels, areas }: Partition,
+  kinds: Kinds,
   cancel: CancelToken,
 ) {
   const { statistics, neurons } = trace.layers[layer];
@@ -83,6 +190,12 @@ async function describe(
   const sums = new Float64Array(neurons * regions);
   const smallest = new Float64Array(neurons).fill(Infinity);
   const previews = new PreviewAccumulator(neurons, height, width);
+  const { stride } = kinds;
+  const byKind = kinds.partitions.map((kind) => ({
+    ...kind,
+    value: new Float64Array(neurons * kind.regions),
+    random: new Float64Array(neurons * kind.regions),
+  }));
   await trace.eachRun(layer, cancel, (neuron, start, values) => {
     const offset = neuron * regions;
     let least = smallest[neuron];
@@ -93,6 +206,14 @@ async function describe(
       least = Math.min(least, magnitude);
     }
     smallest[neuron] = least;
+    const first = Math.ceil(start / stride);
+    for (const { regions: count, labels: own, shuffled, value, random } of byKind) {
+      const at = neuron * count;
+      for (let p = first, k = first * stride - start; k < values.length; p++, k += stride) {
+        value[at + own[p]] += values[k];
+        random[at + shuffled[p]] += values[k];
+      }
+    }
     previews.add(neuron, values, 0, start, values.length);
   });
 
@@ -113,7 +234,11 @@ async function describe(
         : Array.from(areas, (pixels, g) => normalised(sums[i * regions + g] / pixels)),
     );
   }
-  return { size, vectors, maps };
+  const affinities = byKind.map((kind) => ({
+    value: meanAffinity(kind.value, kind.areas, neurons),
+    random: meanAffinity(kind.random, kind.areas, neurons),
+  }));
+  return { size, vectors, maps, affinities };
 }
 
 /** UMAP to two dimensions. @param vectors at least one @throws CancelledError */
@@ -167,26 +292,42 @@ export async function clusterEmbedding(
         );
   // One or two neurons: nothing to choose.
   if (candidates.length === 0) candidates.push(1);
-  let best: { labels: Uint16Array; centres: number[][]; silhouette: number } | undefined;
+  const tried: { labels: Uint16Array; centres: number[][]; silhouette: number }[] = [];
   for (const k of candidates) {
     const vectors = points.map((point) => [...point]);
     const centres = await kmeansCentres(vectors, k, options.seed, cancel);
     const labels = nearestCentres(points, centres);
     const score = silhouette(points, labels, options.seed);
-    if (!best || score > best.silhouette) best = { labels, centres, silhouette: score };
+    tried.push({ labels, centres, silhouette: score });
   }
-  const { labels, centres, silhouette: score } = bySize(best!);
+  const highest = Math.max(...tried.map(({ silhouette: score }) => score));
+  const best = tried.findLast(({ silhouette: score }) => score >= highest - SLACK)!;
+  if (clusters === undefined) {
+    const scores = tried.map(({ centres, silhouette: score }) => ({
+      clusters: centres.length,
+      silhouette: score,
+    }));
+    suggestions.set(
+      embedding,
+      scores.sort((a, b) => b.silhouette - a.silhouette),
+    );
+  }
+  const { labels, centres, silhouette: score } = bySize(best);
   return {
     features: options.features,
     seed: options.seed,
     clusters: centres.length,
     suggested: clusters === undefined,
     silhouette: score,
+    suggestions: suggestions.get(embedding) ?? [],
     deadLeftOut: embedding.deadLeftOut,
     points: points.map(([x, y], i): ClusterPoint => ({ ...neurons[i], x, y, cluster: labels[i] })),
     summaries: centres.map((centre, cluster) => summary(embedding, labels, centre, cluster)),
   };
 }
+
+/** What was suggested for a layout, for when a number is chosen afterwards. */
+const suggestions = new WeakMap<Embedding, Clustering['suggestions']>();
 
 const squaredDistance = (a: readonly number[], b: readonly number[]) =>
   (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2;
@@ -241,7 +382,7 @@ export function silhouette(points: Embedding['points'], labels: Uint16Array, see
 }
 
 function summary(
-  { neurons, points, maps, options }: Embedding,
+  { neurons, points, maps, affinities }: Embedding,
   labels: Uint16Array,
   centre: readonly number[],
   cluster: number,
@@ -255,7 +396,15 @@ function summary(
   const nearest = members
     .toSorted((a, b) => squaredDistance(points[a], centre) - squaredDistance(points[b], centre) || a - b)
     .slice(0, NEAREST);
-  const inLayer = (layer: number) => members.filter((i) => neurons[i].layer === layer).length;
+  const mix = new Map<string, { layer: number; count: number; model?: number }>();
+  for (const i of members) {
+    const { layer, model } = neurons[i];
+    const key = `${model ?? 0} ${layer}`;
+    const known = mix.get(key);
+    if (known) known.count++;
+    else mix.set(key, { layer, count: 1, ...(model !== undefined && { model }) });
+  }
+  const meanOf = (values: Float64Array) => members.reduce((sum, i) => sum + values[i], 0) / members.length;
   return {
     size: members.length,
     meanMap: {
@@ -264,8 +413,11 @@ function summary(
       data: Uint8Array.from(mean, (v) => Math.round(255 * Math.min(1, Math.max(0, v)))),
     },
     nearest: nearest.map((i) => neurons[i]),
-    layerMix: options.layers
-      .map((layer) => ({ layer, count: inLayer(layer) }))
-      .filter(({ count }) => count > 0),
+    layerMix: [...mix.values()].sort((a, b) => (a.model ?? 0) - (b.model ?? 0) || a.layer - b.layer),
+    affinities: affinities.map(({ feature, value, random }) => ({
+      feature,
+      value: meanOf(value),
+      random: meanOf(random),
+    })),
   };
 }

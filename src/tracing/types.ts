@@ -107,9 +107,15 @@ export interface ClusterOptions {
   readonly layers: readonly number[];
 }
 
-export interface ClusterPoint {
+/** A neuron among those of one or more networks. */
+export interface ModelNeuron {
   readonly layer: number;
   readonly neuron: number;
+  /** Which network it is of; the first, 0, when left out. */
+  readonly model?: number;
+}
+
+export interface ClusterPoint extends ModelNeuron {
   /** UMAP coordinates. */
   readonly x: number;
   readonly y: number;
@@ -121,9 +127,18 @@ export interface ClusterSummary {
   /** Mean of the members' min–max normalised |map|, 8-bit, at the clustering's picture size. */
   readonly meanMap: { readonly width: number; readonly height: number; readonly data: Uint8Array };
   /** Members nearest to the centre first, at most 12. */
-  readonly nearest: readonly { readonly layer: number; readonly neuron: number }[];
-  /** Number of members by traced layer index. */
-  readonly layerMix: readonly { readonly layer: number; readonly count: number }[];
+  readonly nearest: readonly ModelNeuron[];
+  /** Number of members by traced layer index, and by network where there are several. */
+  readonly layerMix: readonly { readonly layer: number; readonly count: number; readonly model?: number }[];
+  /**
+   * How much the members care about regions of each kind: mean |δ| over members and regions, and the same for
+   * random regions of the same sizes (tracing.md §3).
+   */
+  readonly affinities: readonly {
+    readonly feature: RegionFeature;
+    readonly value: number;
+    readonly random: number;
+  }[];
 }
 
 export interface Clustering {
@@ -133,6 +148,8 @@ export interface Clustering {
   /** True when `clusters` was suggested by the silhouette, false when it was asked for. */
   readonly suggested: boolean;
   readonly silhouette: number;
+  /** Numbers of clusters that were tried, the best silhouette first; empty until a number was suggested. */
+  readonly suggestions: readonly { readonly clusters: number; readonly silhouette: number }[];
   /** Dead neurons, left out. */
   readonly deadLeftOut: number;
   readonly points: readonly ClusterPoint[];

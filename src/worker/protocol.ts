@@ -234,7 +234,12 @@ export interface Calls {
     event: never;
   };
   cluster: {
-    params: { readonly trace: string; readonly options: ClusterOptions };
+    params: {
+      readonly trace: string;
+      /** Live traces of the same picture whose neurons are grouped together with these, all of their layers. */
+      readonly with?: readonly string[];
+      readonly options: ClusterOptions;
+    };
     result: Clustering;
     event: {
       readonly type: 'phase';

@@ -23,6 +23,8 @@ interface LiveTrace extends Analysed {
   readonly regions: TraceRegions;
   /** The last layout of its neurons. */
   embedding?: Embedding;
+  /** What it was asked for with. */
+  embeddingKey?: string;
 }
 
 type Handlers = {
@@ -159,14 +161,17 @@ export class Service {
       };
     },
 
-    cluster: async ({ trace: id, options }, emit, cancel) => {
+    cluster: async ({ trace: id, with: others = [], options }, emit, cancel) => {
       const live = this.live(id);
       const { clusters, ...layout } = options;
       const phase = (detail: string, fraction: number) =>
         emit({ type: 'phase', phase: 'clustering', detail, fraction });
       // Another number of clusters needs no other layout.
-      if (JSON.stringify(live.embedding?.options) !== JSON.stringify(layout)) {
-        live.embedding = await embedNeurons(live.trace, layout, cancel, phase);
+      const key = JSON.stringify([layout, others]);
+      if (live.embeddingKey !== key) {
+        const traces = [live.trace, ...others.map((other) => this.live(other).trace)];
+        live.embedding = await embedNeurons(traces, layout, live.regions, cancel, phase);
+        live.embeddingKey = key;
       }
       phase('Grouping neurons', 0.95);
       return clusterEmbedding(live.embedding!, clusters, cancel);
@@ -180,10 +185,12 @@ export class Service {
     segments: async ({ trace, by }, _, cancel) => this.live(trace).regions.segments(by, cancel),
     region: async ({ trace, region, first }, emit, cancel) =>
       this.live(trace).regions.measure(region, first, emit, cancel),
-    compare: async ({ a, b }, emit, cancel) =>
-      compare(this.live(a), this.live(b), (this.engine ??= onnxruntimeEngine()), cancel, (detail, fraction) =>
+    compare: async ({ a, b }, emit, cancel) => {
+      const { engine } = await this.engines.chosen();
+      return compare(this.live(a), this.live(b), engine, cancel, (detail, fraction) =>
         emit({ detail, fraction }),
-      ),
+      );
+    },
     probe: async ({ trace, row, column, top }) => this.live(trace).trace.probe(row, column, top),
 
     export: async ({ trace: id, maps, reconstruction }) => {

@@ -18,7 +18,7 @@ import { serverCommand, startServer, workbenchUrl } from '../../scripts/lib/vsco
 
 const screenshots = path.join(root, 'test-results', 'screenshots');
 
-export type PanelName = 'canvas' | 'rankings' | 'clusters' | 'findings';
+export type PanelName = 'canvas' | 'rankings' | 'clusters' | 'findings' | 'compare';
 
 export class Workbench {
   constructor(

@@ -276,7 +276,7 @@ function reasonOf(
     return `Neurons are matched by place, because there are more than ${MOST_ASSIGNED}.`;
   }
   if (by === 'identity') {
-    return `Neurons are matched by place: maps correlate ${two(identityMean)} on average, and no other order comes to more than ${two(assignedMean)}.`;
+    return `Neurons are matched by place: maps correlate ${two(identityMean)} on average, and no order comes to more than ${two(assignedMean)}.`;
   }
   if (a !== b) {
     return `Neurons are matched by the assignment whose maps correlate most, ${two(assignedMean)} on average, because the layers have ${a} and ${b}.`;
