@@ -36,11 +36,12 @@ export async function traceFile(
   file: string,
   corrections: Record<string, string> = {},
   options: Partial<TraceOptions> = {},
+  trace = 'test',
 ): Promise<TraceResult> {
   const result = await service.call(
     'trace',
     {
-      trace: 'test',
+      trace,
       options: { file, corrections, method: 'xinc', memoryBudget: 2 ** 30, ...options },
     },
     () => {},

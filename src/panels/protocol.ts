@@ -114,6 +114,8 @@ export type HostMessage =
   | {
       readonly type: 'clustering';
       readonly clustering: Clustering | null;
+      /** Another checkpoint whose neurons are grouped with these: points of model 1. */
+      readonly other: { readonly name: string; readonly layers: readonly LayerTrace[] } | null;
       /** What is being done while neurons are being grouped. */
       readonly working: string | null;
       /** Why the last attempt gave nothing, as a sentence. */
@@ -193,6 +195,8 @@ export type ViewMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'select'; readonly selection: Partial<Selection> }
   | { readonly type: 'cluster'; readonly clusters?: number; readonly features: RegionFeature }
+  /** Groups the neurons with those of another checkpoint, which the host asks for; or without one again. */
+  | { readonly type: 'clusterWith'; readonly other: 'pick' | 'none' }
   /** Measures what each neuron of a layer is worth; null stops that. */
   | { readonly type: 'removals'; readonly layer: number; readonly baseline: 'zero' | 'mean' | null }
   | { readonly type: 'retrace' }

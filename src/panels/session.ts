@@ -67,6 +67,9 @@ export class TraceSession implements vscode.Disposable {
   private clusteringWork: AbortController | null = null;
   private clusteringDetail = '';
   private clusteringError: string | null = null;
+  /** Another checkpoint whose neurons are grouped with these, and its live trace. */
+  private other: { readonly uri: vscode.Uri; readonly trace: string; layers: readonly LayerTrace[] } | null =
+    null;
   /** How neurons were last grouped; a new trace groups them the same way. */
   private grouping: { readonly clusters?: number; readonly features: RegionFeature } = { features: 'edge' };
   private work: AbortController | null = null;
@@ -157,11 +160,12 @@ export class TraceSession implements vscode.Disposable {
   private clusteringMessage(): HostMessage {
     if (this.past) {
       const error = 'An earlier save is shown; neurons are grouped for the current one.';
-      return { type: 'clustering', clustering: null, working: null, error };
+      return { type: 'clustering', clustering: null, other: null, working: null, error };
     }
     return {
       type: 'clustering',
       clustering: this.clustering,
+      other: this.other && { name: path.basename(this.other.uri.path), layers: this.other.layers },
       working: this.clusteringWork ? this.clusteringDetail : null,
       error: this.clusteringError,
     };
@@ -447,6 +451,39 @@ export class TraceSession implements vscode.Disposable {
     if (change.region !== undefined) this.measureRegion();
   }
 
+  /** Groups the neurons with those of another checkpoint; null groups them alone. */
+  async clusterWith(uri: vscode.Uri | null): Promise<void> {
+    const before = this.other;
+    this.other = uri && { uri, trace: `${uri.toString()}#with${++TraceSession.count}`, layers: [] };
+    if (before) await this.host.client.call('close', { trace: before.trace }).catch(() => null);
+    await this.cluster(this.grouping);
+  }
+
+  /** Traces the other checkpoint when it is not yet. @throws Error with a sentence */
+  private async traceOther(signal: AbortSignal, tell: (detail: string) => void): Promise<string[]> {
+    const { other } = this;
+    if (!other) return [];
+    if (other.layers.length === 0) {
+      tell(`Tracing ${path.basename(other.uri.path)}`);
+      const result = await this.host.client.call(
+        'trace',
+        {
+          trace: other.trace,
+          options: {
+            file: other.uri.fsPath,
+            corrections: this.host.corrections(other.uri),
+            method: 'xinc',
+            memoryBudget: this.host.memoryBudget() / 2,
+          },
+        },
+        { signal },
+      );
+      if ('notAnInr' in result) throw new Error(result.notAnInr.message);
+      other.layers = result.layers;
+    }
+    return [other.trace];
+  }
+
   async cluster(options: TraceSession['grouping']): Promise<void> {
     this.clusteringWork?.abort();
     const work = (this.clusteringWork = new AbortController());
@@ -462,16 +499,21 @@ export class TraceSession implements vscode.Disposable {
     this.clusteringDetail = '';
     tell('Grouping neurons');
     try {
+      const others = await this.traceOther(work.signal, tell);
       const clustering = await this.host.client.call(
         'cluster',
-        { trace, options: { ...options, seed: 0, layers: [...this.layers.keys()] } },
+        { trace, with: others, options: { ...options, seed: 0, layers: [...this.layers.keys()] } },
         { signal: work.signal, onEvent: ({ detail }) => tell(detail) },
       );
       if (current()) this.clustering = clustering;
     } catch (error) {
       if (!(error instanceof CancelledError)) {
         this.host.log.error(String(error));
-        if (current()) this.clusteringError = error instanceof Error ? error.message : String(error);
+        if (current()) {
+          this.clusteringError = error instanceof Error ? error.message : String(error);
+          // What cannot be grouped with is not asked for again.
+          this.other = null;
+        }
       }
     } finally {
       if (this.clusteringWork === work) {
@@ -551,7 +593,9 @@ export class TraceSession implements vscode.Disposable {
   dispose(): void {
     this.disposed = true;
     this.cancel();
-    if (this.trace) void this.host.client.call('close', { trace: this.trace }).catch(() => undefined);
+    for (const trace of [this.trace, this.other?.trace]) {
+      if (trace) void this.host.client.call('close', { trace }).catch(() => undefined);
+    }
     this.emitter.dispose();
   }
 }

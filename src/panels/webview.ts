@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { saveMaps } from './exports';
 import type { LinkView } from './link';
 import type { CorrectionValues, HostToView, ViewCalls, ViewToHost } from './protocol';
+import { clusterWith } from './clusterWith';
 import type { TraceSession } from './session';
 
 export type PanelName = 'canvas' | 'rankings' | 'clusters' | 'findings';
@@ -123,6 +124,9 @@ export class ViewConnection implements vscode.Disposable {
       }
       case 'removals':
         session?.measureRemovals(message.layer, message.baseline);
+        break;
+      case 'clusterWith':
+        if (session) void clusterWith(session, message.other);
         break;
       case 'analyse':
         session?.analyse(message.objects);

@@ -43,7 +43,7 @@ export function switchedOff(canvas: Canvas): readonly NeuronRef[] {
     if (what === 'selected') return neurons;
     if (what === 'cluster') {
       return (clustering?.points ?? [])
-        .filter((point) => point.cluster === cluster)
+        .filter((point) => point.cluster === cluster && !point.model)
         .map((point) => ({ layer: point.layer, neuron: point.neuron }));
     }
     if (!traced) return [];

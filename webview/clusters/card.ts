@@ -1,14 +1,16 @@
 import { css, html, LitElement, nothing, svg } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { ClusterSummary, LayerTrace } from '../../src/tracing/types';
+import type { ClusterSummary, LayerTrace, ModelNeuron, RegionFeature } from '../../src/tracing/types';
 import type { NeuronRef } from '../../src/worker/protocol';
-import { percent, plural } from '../shared/format';
+import { percent, plural, significant } from '../shared/format';
 import { neuronName } from '../shared/names';
 import { NeuronSet, type Modifiers } from '../shared/selection';
 import { base } from '../shared/styles';
 import { Theme } from '../shared/theme';
 import '../shared/thumbnail';
 import { circle, markers } from './markers';
+
+const regions: Readonly<Record<RegionFeature, string>> = { color: 'colours', edge: 'edges', space: 'places' };
 
 /**
  * What a cluster is: size, mean map, layers, and the members nearest to its middle.
@@ -67,6 +69,41 @@ export class ClusterCard extends LitElement {
       .mix > div {
         min-width: 2px;
       }
+      .affinities {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 2px 12px;
+        font-size: 11px;
+        color: var(--muted);
+      }
+      .affinities > span {
+        display: flex;
+        align-items: center;
+        gap: 4px;
+      }
+      .affinities i {
+        position: relative;
+        width: 36px;
+        height: 5px;
+        border-radius: 2px;
+        background: color-mix(in srgb, var(--vscode-foreground) 12%, transparent);
+      }
+      .affinities i::before {
+        content: '';
+        position: absolute;
+        inset: 0 auto 0 0;
+        width: var(--value);
+        border-radius: 2px;
+        background: var(--vscode-charts-blue);
+      }
+      .affinities i::after {
+        content: '';
+        position: absolute;
+        top: -2px;
+        bottom: -2px;
+        left: var(--random);
+        border-left: 1px solid var(--vscode-foreground);
+      }
       ul {
         display: flex;
         flex-wrap: wrap;
@@ -108,6 +145,9 @@ export class ClusterCard extends LitElement {
   @property({ attribute: false }) layers: readonly (LayerTrace | undefined)[] = [];
   @property({ attribute: false }) names: readonly string[] = [];
   @property({ attribute: false }) selection: readonly NeuronRef[] = [];
+  /** Layers of the other checkpoint, where neurons of two are grouped, and the largest affinity of all clusters. */
+  @property({ attribute: false }) otherLayers: readonly LayerTrace[] = [];
+  @property({ attribute: false }) largestAffinity = 1;
   private readonly theme = new Theme(this);
 
   override render() {
@@ -142,7 +182,7 @@ export class ClusterCard extends LitElement {
             Select members
           </button>
         </div>
-        ${this.mix()}
+        ${this.mix()} ${this.affinities()}
         <ul aria-label="Members nearest to the middle">
           ${nearest.map((neuron) => this.member(neuron, selected))}
         </ul>
@@ -152,19 +192,61 @@ export class ClusterCard extends LitElement {
 
   private mix() {
     const { summary, names, theme, layers } = this;
-    const parts = summary.layerMix.map(({ layer, count }) => ({ layer, count, part: count / summary.size }));
-    const words = parts.map(({ layer, part }) => `${names[layer]} ${percent(part, 0)}`).join(', ');
+    const parts = summary.layerMix.map((entry) => ({ ...entry, part: entry.count / summary.size }));
+    const whose = (model: number | undefined, layer: number) =>
+      model
+        ? `B: ${this.otherLayers[layer]?.name ?? ''}`
+        : this.otherLayers.length > 0
+          ? `A: ${names[layer]}`
+          : names[layer];
+    const words = parts
+      .map(({ layer, model, part }) => `${whose(model, layer)} ${percent(part, 0)}`)
+      .join(', ');
     return html`<div class="mix" role="img" aria-label="Layers: ${words}" title=${words}>
       ${parts.map(
-        ({ layer, count }) =>
-          html`<div style="flex: ${count}; background: ${theme.depth(layer, layers.length)}"></div>`,
+        ({ layer, model, count }) =>
+          html`<div
+            style="flex: ${count}; background: ${theme.depth(layer, model ? this.otherLayers.length : layers.length)}; opacity: ${model ? 0.55 : 1}"
+          ></div>`,
       )}
     </div>`;
   }
 
-  private member(neuron: NeuronRef, selected: NeuronSet) {
-    const atlas = this.layers[neuron.layer]?.previews;
+  /** What the members care about: mean |δ| as a bar, that of random regions as a mark. */
+  private affinities() {
+    const { affinities } = this.summary;
+    if (affinities.length === 0) return nothing;
+    const width = (value: number) =>
+      `${Math.min(100, (100 * value) / Math.max(this.largestAffinity, 1e-12))}%`;
+    return html`<div class="affinities" data-testid="cluster-affinities">
+      ${affinities.map(({ feature, value, random }) => {
+        const times = random > 0 ? `${(value / random).toFixed(1)}×` : '–';
+        const title = `How unevenly the members lie over ${regions[feature]}: mean |δ| ${significant(value)}, over random regions of the same sizes ${significant(random)}`;
+        return html`<span title=${title}
+          >${regions[feature]}<i style="--value: ${width(value)}; --random: ${width(random)}"></i
+          ><span class="number">${times}</span></span
+        >`;
+      })}
+    </div>`;
+  }
+
+  private member(neuron: ModelNeuron, selected: NeuronSet) {
+    const layer = (neuron.model ? this.otherLayers : this.layers)[neuron.layer];
+    const atlas = layer?.previews;
     if (!atlas) return nothing;
+    if (neuron.model) {
+      const name = `B: ${neuronName(layer.name, neuron.neuron)}`;
+      return html`<li title=${name}>
+        <nc-thumbnail
+          style="aspect-ratio: ${atlas.width} / ${atlas.height}; opacity: 0.7"
+          role="img"
+          aria-label=${name}
+          .atlas=${atlas}
+          .neuron=${neuron.neuron}
+          .colours=${this.theme.signed}
+        ></nc-thumbnail>
+      </li>`;
+    }
     const name = neuronName(this.names[neuron.layer], neuron.neuron);
     const pick = ({ ctrlKey, metaKey, shiftKey }: MouseEvent) => {
       const modifiers: Modifiers = { ctrlKey: ctrlKey || shiftKey, metaKey, shiftKey: false };

@@ -131,8 +131,12 @@ export class ClustersView extends LitElement {
   }
 
   private content({ points, summaries }: Clustering) {
-    const { layers, names, selection, clusteringWork } = this.session;
+    const { layers, names, selection, clusteringWork, clusteringOther: other } = this.session;
     const { multiples } = this.intent.value;
+    const largestAffinity = Math.max(
+      0,
+      ...summaries.flatMap(({ affinities }) => affinities.flatMap(({ value, random }) => [value, random])),
+    );
     return html`<div class="content ${clusteringWork ? 'stale' : ''}" aria-busy=${clusteringWork !== null}>
       ${multiples ? this.multiples(points) : this.scatter(points, null)}
       <div class="cards">
@@ -152,6 +156,8 @@ export class ClustersView extends LitElement {
                   .layers=${layers}
                   .names=${names}
                   .selection=${selection.neurons}
+                  .otherLayers=${other?.layers ?? []}
+                  .largestAffinity=${largestAffinity}
                   @pick-members=${() => this.pick(membersOf(points, index))}
                   @pick-member=${({ detail }: CustomEvent<{ neuron: NeuronRef; modifiers: Modifiers }>) =>
                     this.pickMember(detail.neuron, detail.modifiers)}
@@ -165,7 +171,7 @@ export class ClustersView extends LitElement {
 
   /** @param facet what of the points the plot is about; null for all */
   private scatter(points: Clustering['points'], facet: Facet | null) {
-    const { layers, names, selection } = this.session;
+    const { layers, names, selection, clusteringOther: other } = this.session;
     const { tool, by, zoom, centreX, centreY } = this.intent.value;
     return html`<nc-clusters-scatter
       .points=${points}
@@ -174,7 +180,8 @@ export class ClustersView extends LitElement {
       .selection=${selection.neurons}
       .view=${{ zoom, centreX, centreY }}
       .tool=${tool === 'move' ? 'move' : 'lasso'}
-      .by=${by === 'layer' ? 'layer' : 'cluster'}
+      .otherLayers=${other?.layers ?? []}
+      .by=${by === 'layer' || (by === 'model' && other) ? by : 'cluster'}
       .facet=${facet}
       .emphasised=${this.emphasised}
       @pick=${({ detail }: CustomEvent<NeuronRef[]>) => this.pick(detail)}
@@ -238,14 +245,16 @@ export class ClustersView extends LitElement {
       </select>
       <select
         aria-label="Number of clusters"
-        title="Number of clusters; the one with the best silhouette is suggested"
+        title="Number of clusters. Suggested is the most of those whose silhouette is within 0.05 of the best"
         data-testid="clusters-count"
         @change=${(event: Event) => this.group(now as RegionFeature, Number(chosen(event)))}
       >
         <option value="0" .selected=${live(asked === 0)}>${auto}</option>
         ${counts.map(
           (count) =>
-            html`<option value=${count} .selected=${live(count === asked)}>${count} clusters</option>`,
+            html`<option value=${count} .selected=${live(count === asked)}>
+              ${count} clusters${rankOf(clustering, count)}
+            </option>`,
         )}
       </select>
       <select
@@ -253,9 +262,15 @@ export class ClustersView extends LitElement {
         data-testid="clusters-colour"
         @change=${(event: Event) => this.set({ by: chosen(event) })}
       >
-        <option value="cluster" .selected=${live(by !== 'layer')}>Colour by cluster</option>
+        <option value="cluster" .selected=${live(by !== 'layer' && by !== 'model')}>Colour by cluster</option>
         <option value="layer" .selected=${live(by === 'layer')}>Colour by layer</option>
+        ${
+          this.session.clusteringOther
+            ? html`<option value="model" .selected=${live(by === 'model')}>Colour by checkpoint</option>`
+            : nothing
+        }
       </select>
+      ${this.others()}
       <div class="group" role="group" aria-label="Pointer">
         ${this.toolButton('lasso', 'Select', 'Drag to Select with a Lasso', lassoIcon)}
         ${this.toolButton('move', 'Move', 'Drag to Move the View', html`<vscode-icon name="move"></vscode-icon>`)}
@@ -292,6 +307,41 @@ export class ClustersView extends LitElement {
     </div>`;
   }
 
+  /** Another checkpoint of the same picture. */
+  private others() {
+    const { clusteringOther: other, view } = this.session;
+    const post = (which: 'pick' | 'none') => {
+      this.set({ by: which === 'pick' ? 'model' : 'cluster' });
+      this.session.host.post({ type: 'clusterWith', other: which });
+    };
+    if (!other) {
+      return html`<button
+        type="button"
+        class="icon"
+        title="Group with the Neurons of Another Checkpoint…"
+        aria-label="Group with the neurons of another checkpoint"
+        data-testid="clusters-with"
+        @click=${() => post('pick')}
+      >
+        <vscode-icon name="git-compare"></vscode-icon>
+      </button>`;
+    }
+    return html`<span class="others muted" data-testid="clusters-others">
+      <span style="color: ${this.theme.category(0)}">●</span> A ${view?.name}
+      <span style="color: ${this.theme.category(1)}">■</span> B ${other.name}
+      <button
+        type="button"
+        class="icon"
+        title="Group Without the Other Checkpoint"
+        aria-label="Group without the other checkpoint"
+        data-testid="clusters-alone"
+        @click=${() => post('none')}
+      >
+        <vscode-icon name="close"></vscode-icon>
+      </button>
+    </span>`;
+  }
+
   private toolButton(name: Tool, label: string, title: string, icon: unknown) {
     const { tool } = this.intent.value;
     return html`<button
@@ -315,7 +365,17 @@ const facts = ({ silhouette, deadLeftOut, seed }: Clustering) =>
     `seed ${seed}`,
   ].join(' · ');
 
+/** Silhouette of a number of clusters, and its place among those tried. */
+function rankOf(clustering: Clustering | null, count: number): string {
+  const suggestions = clustering?.suggestions ?? [];
+  const place = suggestions.findIndex(({ clusters }) => clusters === count);
+  if (place < 0) return '';
+  return ` · silhouette ${significant(suggestions[place].silhouette, 2)}${place < 3 ? `, ${['best', '2nd', '3rd'][place]}` : ''}`;
+}
+
 const membersOf = (points: Clustering['points'], cluster: number): NeuronRef[] =>
-  points.filter((point) => point.cluster === cluster).map(({ layer, neuron }) => ({ layer, neuron }));
+  points
+    .filter((point) => point.cluster === cluster && !point.model)
+    .map(({ layer, neuron }) => ({ layer, neuron }));
 
 fillPage();

@@ -12,7 +12,7 @@ import { markers } from './markers';
 import { inside, nearest, Projection, towards, whole, type Place, type View } from './plane';
 
 export type Tool = 'lasso' | 'move';
-export type ColourBy = 'cluster' | 'layer';
+export type ColourBy = 'cluster' | 'layer' | 'model';
 
 /** Points of one layer, or of one cluster. */
 export interface Facet {
@@ -93,6 +93,8 @@ export class ClustersScatter extends LitElement {
   @property({ attribute: false }) layers: readonly (LayerTrace | undefined)[] = [];
   @property({ attribute: false }) names: readonly string[] = [];
   @property({ attribute: false }) selection: readonly NeuronRef[] = [];
+  /** Layers of the other checkpoint, whose points are of model 1; they are shown, not selected. */
+  @property({ attribute: false }) otherLayers: readonly LayerTrace[] = [];
   @property({ attribute: false }) view: View = whole;
   @property({ attribute: false }) tool: Tool = 'lasso';
   @property({ attribute: false }) by: ColourBy = 'cluster';
@@ -137,7 +139,7 @@ export class ClustersScatter extends LitElement {
 
   /** Middle of a neuron's marker, in CSS pixels from the top left; null when it is not among the points. */
   placeOf(neuron: NeuronRef): Place | null {
-    return this.places[this.points.findIndex((point) => sameNeuron(point, neuron))] ?? null;
+    return this.places[this.points.findIndex((point) => !point.model && sameNeuron(point, neuron))] ?? null;
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
@@ -147,7 +149,7 @@ export class ClustersScatter extends LitElement {
     }
     if (changed.has('points') || changed.has('selection')) {
       const chosen = this.selection.at(-1);
-      const at = chosen ? this.points.findIndex((point) => sameNeuron(point, chosen)) : -1;
+      const at = chosen ? this.points.findIndex((point) => !point.model && sameNeuron(point, chosen)) : -1;
       if (at >= 0) this.active = at;
     }
     this.projection = new Projection(this.points, this.clientWidth, this.clientHeight, this.view);
@@ -169,10 +171,12 @@ export class ClustersScatter extends LitElement {
   }
 
   private category(point: ClusterPoint): number {
+    if (this.by === 'model') return point.model ?? 0;
     return this.by === 'cluster' ? point.cluster : point.layer;
   }
 
   private colour(point: ClusterPoint): string {
+    if (this.by === 'model') return this.theme.category(point.model ?? 0);
     return this.by === 'cluster'
       ? this.theme.category(point.cluster)
       : this.theme.depth(point.layer, this.layers.length);
@@ -209,10 +213,10 @@ export class ClustersScatter extends LitElement {
         context.fillRect(places[i].x - 1, places[i].y - 1, 2, 2);
         return;
       }
-      if (selected.has(point.layer, point.neuron)) chosen.push(i);
+      if (!point.model && selected.has(point.layer, point.neuron)) chosen.push(i);
       const dimmed = this.emphasised >= 0 && point.cluster !== this.emphasised;
       context.globalAlpha = dimmed ? 0.15 : 1;
-      const category = this.category(point);
+      const category = 2 * this.category(point) + (point.model ?? 0);
       let sprite = sprites.get(category);
       if (!sprite) sprites.set(category, (sprite = this.sprite(point, surface, ratio)));
       const size = (sprite.width / ratio) * (i === this.hovered ? 1.4 : 1);
@@ -235,7 +239,12 @@ export class ClustersScatter extends LitElement {
     const side = Math.ceil(3.2 * radius);
     const sprite = new OffscreenCanvas(side, side);
     const context = sprite.getContext('2d')!;
-    const shape = this.theme.highContrast ? shapes[this.category(point) % shapes.length] : shapes[0];
+    // The other checkpoint's points have a shape of their own, whatever the colours mean.
+    const shape = point.model
+      ? shapes[1]
+      : this.theme.highContrast && this.otherLayers.length === 0
+        ? shapes[this.category(point) % shapes.length]
+        : shapes[0];
     context.setTransform(radius, 0, 0, radius, side / 2, side / 2);
     context.fillStyle = this.colour(point);
     context.fill(shape);
@@ -314,6 +323,7 @@ export class ClustersScatter extends LitElement {
   /** Points have no order, so Shift adds as Ctrl does. */
   private choose(index: number, { ctrlKey, metaKey, shiftKey }: Modifiers): void {
     this.active = index;
+    if (this.points[index].model) return;
     const modifiers = { ctrlKey: ctrlKey || shiftKey, metaKey, shiftKey: false };
     this.pick(select(this.selection, this.entry, index, -1, modifiers));
   }
@@ -362,7 +372,7 @@ export class ClustersScatter extends LitElement {
   }
 
   private pickAll(points: readonly ClusterPoint[], { ctrlKey, metaKey, shiftKey }: Modifiers): void {
-    const neurons = points.map(({ layer, neuron }) => ({ layer, neuron }));
+    const neurons = points.filter(({ model }) => !model).map(({ layer, neuron }) => ({ layer, neuron }));
     const caught = new NeuronSet(neurons);
     const kept =
       ctrlKey || metaKey || shiftKey
@@ -400,15 +410,18 @@ export class ClustersScatter extends LitElement {
     const outside = x < 0 || y < 0 || x > this.clientWidth || y > this.clientHeight;
     if (outside) this.show(this.projection.centredOn(this.points[to]));
     const { name, details } = this.describe(to);
-    const selected = new NeuronSet(this.selection).has(this.points[to].layer, this.points[to].neuron);
+    const point = this.points[to];
+    const selected = !point.model && new NeuronSet(this.selection).has(point.layer, point.neuron);
     this.spoken = `${name}, ${details}${selected ? ', selected' : ''}`;
   }
 
   private describe(index: number): { readonly name: string; readonly details: string } {
-    const { layer, neuron, cluster } = this.points[index];
-    const share = this.layers[layer]?.statistics.share[neuron] ?? 0;
+    const { layer, neuron, cluster, model } = this.points[index];
+    const of = (model ? this.otherLayers : this.layers)[layer];
+    const share = of?.statistics.share[neuron] ?? 0;
+    const whose = this.otherLayers.length === 0 ? '' : model ? 'B: ' : 'A: ';
     return {
-      name: neuronName(this.names[layer], neuron),
+      name: `${whose}${neuronName(model ? (of?.name ?? '') : this.names[layer], neuron)}`,
       details: `cluster ${cluster + 1}, share ${percent(share)}`,
     };
   }
@@ -442,8 +455,8 @@ export class ClustersScatter extends LitElement {
   }
 
   private tooltip(index: number) {
-    const { layer, neuron } = this.points[index];
-    const atlas = this.layers[layer]?.previews;
+    const { layer, neuron, model } = this.points[index];
+    const atlas = (model ? this.otherLayers : this.layers)[layer]?.previews;
     const { x, y } = this.places[index];
     const { name, details } = this.describe(index);
     const height = 56 + (atlas ? ((TOOLTIP.width - 14) * atlas.height) / atlas.width : 0);

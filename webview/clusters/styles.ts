@@ -26,6 +26,13 @@ export const styles = [
       display: flex;
       gap: 2px;
     }
+    .others {
+      display: flex;
+      align-items: center;
+      gap: 4px;
+      min-width: 0;
+      white-space: nowrap;
+    }
     .facts {
       flex: 1 1 0;
       min-width: 0;

@@ -72,6 +72,9 @@ export class CompareView extends LitElement {
         flex-direction: column;
         gap: 16px;
       }
+      main > * {
+        flex: none;
+      }
       .pictures {
         display: grid;
         grid-template-columns: repeat(3, minmax(0, 1fr));

@@ -7,7 +7,8 @@ export type SheetSort = (typeof sheetSorts)[number];
 export function clustersOf(clustering: Clustering | null, layer: number, neurons: number): Int32Array {
   const clusters = new Int32Array(neurons).fill(-1);
   for (const point of clustering?.points ?? []) {
-    if (point.layer === layer && point.neuron < neurons) clusters[point.neuron] = point.cluster;
+    if (!point.model && point.layer === layer && point.neuron < neurons)
+      clusters[point.neuron] = point.cluster;
   }
   return clusters;
 }

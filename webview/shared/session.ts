@@ -32,6 +32,8 @@ export class Session implements ReactiveController {
   clustering: Clustering | null = null;
   clusteringWork: string | null = null;
   clusteringError: string | null = null;
+  /** Another checkpoint whose neurons are grouped with these. */
+  clusteringOther: { readonly name: string; readonly layers: readonly LayerTrace[] } | null = null;
   /** Neurons in the selection's region. */
   region: RegionView | null = null;
   regionError: string | null = null;
@@ -85,6 +87,7 @@ export class Session implements ReactiveController {
         break;
       case 'clustering':
         this.clustering = message.clustering;
+        this.clusteringOther = message.other;
         this.clusteringWork = message.working;
         this.clusteringError = message.error;
         break;

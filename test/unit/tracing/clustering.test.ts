@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CancelledError, neverCancelled, UsageError } from '../../../src/errors';
-import { clusterEmbedding, silhouette, type Embedding } from '../../../src/tracing/clustering';
+import { clusterEmbedding, meanAffinity, silhouette, type Embedding } from '../../../src/tracing/clustering';
 import type { ClusterOptions, Clustering } from '../../../src/tracing/types';
 import { Service } from '../../../src/worker/service';
 import { traceFile } from '../../support';
@@ -27,7 +27,28 @@ it('computes the silhouette that scikit-learn computes', () => {
   expect(silhouette(reference.points, labels, 0)).toBeCloseTo(reference.silhouette, 10);
 });
 
+it('computes how much neurons care about regions as NumPy does', () => {
+  const { sums, areas, affinity } = JSON.parse(
+    readFileSync(path.join(root, 'test/fixtures/tracing/cluster-affinity.json'), 'utf8'),
+  ) as { sums: number[][]; areas: number[]; affinity: number[] };
+  const found = meanAffinity(Float64Array.from(sums.flat()), Float64Array.from(areas), sums.length);
+  for (const [i, value] of affinity.entries()) expect(found[i]).toBeCloseTo(value, 10);
+});
+
 describe('clusterEmbedding', () => {
+  it('ranks numbers of clusters by their silhouette, also after one was chosen', async () => {
+    const blobs = embedding(reference.points);
+    expect((await clusterEmbedding(blobs, 5, neverCancelled)).suggestions).toEqual([]);
+    const { suggestions } = await clusterEmbedding(blobs, undefined, neverCancelled);
+    expect(suggestions[0].clusters).toBe(3);
+    expect(suggestions.map(({ clusters }) => clusters).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 11 }, (_, i) => i + 2),
+    );
+    const scores = suggestions.map(({ silhouette: score }) => score);
+    expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+    expect((await clusterEmbedding(blobs, 5, neverCancelled)).suggestions).toEqual(suggestions);
+  });
+
   it('suggests the number of groups that are there, and finds them', async () => {
     const found = await clusterEmbedding(embedding(reference.points), undefined, neverCancelled);
     expect(found).toMatchObject({ clusters: 3, suggested: true, deadLeftOut: 2 });
@@ -124,6 +145,44 @@ describe('of a traced network', () => {
     }
     return cells;
   }
+
+  it('groups the neurons of two checkpoints on one picture, and says whose each is', async () => {
+    const trace = async (name: string, id: string) => {
+      const file = path.join(root, 'test/fixtures/tracing/compare', `${name}.pth`);
+      await traceFile(service, file, {}, {}, id);
+    };
+    await trace('base', 'a');
+    await trace('shuffled', 'b');
+    await trace('wide', 'c');
+    const together = (other: string) =>
+      service.call(
+        'cluster',
+        { trace: 'a', with: [other], options: { features: 'edge', seed: 0, layers: [1, 2, 3], clusters: 4 } },
+        () => {},
+        neverCancelled,
+      );
+    const { points, summaries } = await together('b');
+    expect(points.filter(({ model }) => !model)).toHaveLength(3 * 16);
+    expect(points.filter(({ model }) => model === 1)).toHaveLength(2 + 3 * 16);
+    // The copy has the same maps at the picture, in another order: they care as much, cluster by cluster.
+    for (const { affinities, size, layerMix } of summaries) {
+      expect(affinities.map(({ feature }) => feature)).toEqual(['color', 'edge', 'space']);
+      expect(affinities.every(({ value, random }) => value > 0 && random > 0)).toBe(true);
+      expect(layerMix.reduce((sum, { count }) => sum + count, 0)).toBe(size);
+    }
+    // Neurons of the picture's layer lie beside their copies, which the script put in another order.
+    const { orders } = JSON.parse(
+      readFileSync(path.join(root, 'test/fixtures/tracing/compare/compare.json'), 'utf8'),
+    ) as { orders: number[][] };
+    const at = (wanted: number, neuron: number) =>
+      points.find(({ model = 0, layer, neuron: n }) => model === wanted && layer === 3 && n === neuron)!;
+    const distance = (a: number, b: number) => Math.hypot(at(0, a).x - at(1, b).x, at(0, a).y - at(1, b).y);
+    const middle = (values: number[]) => values.sort((x, y) => x - y)[values.length >> 1];
+    const twins = orders[3].map((a, b) => distance(a, b));
+    const others = orders[3].flatMap((_, b) => orders[3].map((a) => distance(a, b)));
+    expect(middle(twins)).toBeLessThan(0.3 * middle(others));
+    await expect(together('c')).rejects.toThrow(/24x32 and 16x20; choose a checkpoint of the same size/);
+  });
 
   it('stops when cancelled, at whichever step', async () => {
     let steps = 0;
