@@ -93,7 +93,7 @@ SlurmctldPidFile=${at('slurmctld.pid')}
 SlurmdPidFile=${at('slurmd.pid')}
 SlurmctldLogFile=${at('slurmctld.log')}
 SlurmdLogFile=${at('slurmd.log')}
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
@@ -111,7 +111,7 @@ PartitionName=main Nodes=${host} Default=YES MaxTime=INFINITE State=UP
       SLURM_CONF: at('slurm.conf'),
     };
     const start = (program: string, ...args: string[]) => {
-      // In groups of their own: what Slurm does to a job must not reach the tests.
+      // In groups of their own, and jobs are signalled by group: killing a task must never reach the tests.
       daemons.push(spawn(program, args, { env, stdio: 'ignore', detached: true }));
     };
     start(
