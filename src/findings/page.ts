@@ -25,6 +25,9 @@ const orderColour: Readonly<Record<Order, number>> = {
   ablation: 1,
 };
 
+/** Grey last: it is what random orders and even spreads are drawn in. */
+const layerColour = (layer: number) => [0, 1, 2, 3, 5, 4][layer % 6];
+
 export const number = (value: number, digits = 3): string => {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? '–' : '∞';
   if (value === 0) return '0';
@@ -156,7 +159,7 @@ function distributionFigure(
   const series: Series[] = [
     ...layers.map(({ lorenz }, k): Series => ({
       label: names[k],
-      colour: k % 6,
+      colour: layerColour(k),
       points: lorenz.map((part, i) => [i / (lorenz.length - 1), part] as const),
     })),
     {
@@ -212,7 +215,7 @@ function distributionFigure(
             h(
               'tr',
               null,
-              h('th', { scope: 'row' }, h('i', { class: `dot c${k % 6}` }), names[k]),
+              h('th', { scope: 'row' }, h('i', { class: `dot c${layerColour(k)}` }), names[k]),
               cell(String(neurons)),
               cell(String(d.neuronsFor50)),
               cell(String(d.neuronsFor90)),
@@ -289,7 +292,7 @@ function affinityFigure(
           label: names[k],
           value: own.moved.ratio,
           text: `${own.moved.ratio.toFixed(2)} ×  ${pText(own.moved.pValue)}`,
-          colour: k % 6,
+          colour: layerColour(k),
           weak: own.moved.pValue > 0.05,
         })),
         1,

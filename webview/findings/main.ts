@@ -150,7 +150,7 @@ export class FindingsView extends LitElement {
               )
         }
         <span
-          class="facts ellipsis ${error ? 'failed' : 'muted'}"
+          class="said ellipsis ${error ? 'failed' : 'muted'}"
           role="status"
           data-testid="findings-status"
         >

@@ -49,7 +49,7 @@ export const styles = [
     button.action:hover {
       background: var(--vscode-toolbar-hoverBackground);
     }
-    .facts {
+    .said {
       flex: 1 1 0;
       min-width: 0;
       text-align: right;
