@@ -87,6 +87,10 @@ const wasm = path.dirname(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tf
 for (const file of ['tfjs-backend-wasm.wasm', 'tfjs-backend-wasm-simd.wasm']) {
   await copyFile(path.join(wasm, file), path.resolve(root, outdir, file));
 }
+const grammars = path.dirname(require.resolve('@vscode/tree-sitter-wasm/wasm/tree-sitter.wasm'));
+for (const file of ['tree-sitter.wasm', 'tree-sitter-python.wasm']) {
+  await copyFile(path.join(grammars, file), path.resolve(root, outdir, file));
+}
 
 if (watch) {
   for (const configuration of await configurations()) await (await context(configuration)).watch();

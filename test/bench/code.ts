@@ -1,0 +1,49 @@
+/** Reading Python: a 5,000-line file whole and after a key press. Prints one JSON line. */
+import { pythonParser } from '../../src/code/python/grammar';
+import { PythonDocument } from '../../src/code/python/document';
+
+const layer = (i: number) => `
+class Layer${i}(nn.Module):
+    """Affine, then sine."""
+
+    def __init__(self, in_features, out_features=${i}, omega_0=30.0, *, bias=True):
+        super().__init__()
+        self.omega_0 = omega_0
+        layers = []
+        for k in range(3):
+            layers.append(nn.Linear(in_features if k == 0 else out_features, out_features, bias=bias))
+        self.net = nn.Sequential(*layers, nn.Linear(out_features, 3))
+        self.register_buffer("B", torch.randn(${i}, in_features) * 2.5)
+
+    def forward(self, x, scale=1.0):
+        for layer in self.net[:-1]:
+            x = torch.sin(self.omega_0 * scale * layer(x))
+        if self.training and scale > 0.5:
+            x = x + 0.01 * torch.randn_like(x)
+        return torch.sigmoid(self.net[-1](x)), {"omega": f"{self.omega_0:.1f}"}
+`;
+async function main() {
+  const text = `import torch\nfrom torch import nn\n${Array.from({ length: 240 }, (_, i) => layer(i)).join('\n')}`;
+  const parser = await pythonParser();
+  const time = (run: () => void) => {
+    const began = performance.now();
+    run();
+    return Math.round(10 * (performance.now() - began)) / 10;
+  };
+  let document!: PythonDocument;
+  const whole = time(() => (document = new PythonDocument(parser, 'a.py', text)));
+  const at = text.indexOf('class Layer120');
+  const edits = Array.from({ length: 20 }, (_, i) => {
+    const place = text.indexOf('\n', at) + 1;
+    const edited = `${text.slice(0, place)}${'    # note\n'.repeat(i + 1)}    x = ${i}\n${text.slice(place)}`;
+    return time(() => document.update(edited));
+  }).sort((a, b) => a - b);
+  console.log(
+    JSON.stringify({
+      lines: text.split('\n').length,
+      whole,
+      edit: { median: edits[10], slowest: edits[19] },
+    }),
+  );
+}
+void main();
