@@ -81,7 +81,22 @@ export class Evaluator {
   private calls = 0;
   private frame: Frame | undefined;
 
-  constructor(private readonly files: Files) {}
+  /** With hints: every small tensor that was assigned, and where. */
+  readonly tensors: { readonly tensor: Tensor; readonly site: Site }[] = [];
+
+  /**
+   * @param hints what a name stands for that is a size or a picture; for code that makes coordinates, which
+   * then runs on a picture of a few pixels
+   */
+  constructor(
+    private readonly files: Files,
+    private readonly hints?: (name: string) => Value | undefined,
+  ) {}
+
+  private hinted(name: string, value: Value): Value {
+    if (!this.hints || !(isUnknown(value) || typeof value === 'number')) return value;
+    return this.hints(name) ?? value;
+  }
 
   /** Names of a file; runs its top level on first use. */
   file(path: string): Scope | undefined {
@@ -236,6 +251,9 @@ export class Evaluator {
         return this.run(statement.body);
       case 'return': {
         const value = statement.value ? this.value(statement.value) : null;
+        if (this.hints && value instanceof Tensor && value.data) {
+          this.tensors.push({ tensor: value, site: this.site(statement.span) });
+        }
         this.frame!.returned.push(value);
         return true;
       }
@@ -366,7 +384,12 @@ export class Evaluator {
     return this.uncertain.slice(this.born.get(owner) ?? 0).some(({ repeats }) => !repeats);
   }
 
-  private assign(target: Expression, value: Value): void {
+  private assign(target: Expression, given: Value): void {
+    const name = target.kind === 'name' ? target.id : target.kind === 'attribute' ? target.name : '';
+    const value = this.hinted(name, given);
+    if (this.hints && value instanceof Tensor && value.data) {
+      this.tensors.push({ tensor: value, site: this.site(target.span) });
+    }
     switch (target.kind) {
       case 'name': {
         const before = this.scope.own.get(target.id);
@@ -511,7 +534,7 @@ export class Evaluator {
         return parts.every((part) => part !== null) ? parts.join('') : new Pattern(parts);
       }
       case 'attribute':
-        return this.attribute(this.value(expression.object), expression.name);
+        return this.hinted(expression.name, this.attribute(this.value(expression.object), expression.name));
       case 'call':
         return this.call(expression);
       case 'subscript':
@@ -1225,7 +1248,7 @@ export class Evaluator {
         this.value(fallback),
       );
     }
-    return new Symbolic(`${name}#${call}`);
+    return this.hints?.(name) ?? new Symbolic(`${name}#${call}`);
   }
 
   private callExternal({ path, name }: External, args: Value[], named: Named, site: Site | undefined): Value {

@@ -97,6 +97,8 @@ export class Correspondence {
     candidates.sort(
       (a, b) =>
         Number(better(b.match, a.match)) - Number(better(a.match, b.match)) ||
+        // The whole network before its parts.
+        b.match.nodes.size - a.match.nodes.size ||
         a.variant - b.variant ||
         a.distance - b.distance,
     );

@@ -209,7 +209,8 @@ export function methodOfTensor(self: Tensor, name: string, args: readonly Value[
     case 'div_':
     case 'div':
       return tensorArithmetic('/', self, first ?? unknown);
-    case 'append': // a list in disguise
+    case 'flip':
+      return tensorFunction('torch', 'flip', [self, ...args], new Map());
     default:
       return undefined;
   }

@@ -251,7 +251,8 @@ export class Scope {
   ) {}
 
   get(name: string): Value | undefined {
-    return this.own.get(name) ?? this.parent?.get(name);
+    // None is a value.
+    return this.own.has(name) ? this.own.get(name) : this.parent?.get(name);
   }
 }
 

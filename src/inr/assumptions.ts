@@ -19,8 +19,9 @@ const TRUST: readonly AssumptionSource[] = [
   'state dict',
   'hyper-parameters',
   'sidecar file',
-  'training code',
+  // A picture that a network paints is stronger than code that may have changed since.
   'target',
+  'training code',
   'inferred',
   'default',
 ];

@@ -73,7 +73,9 @@ const BUDGET = 2e10;
 
 /** Settings whose value may still be chosen: nothing better than a guess speaks for them. */
 const isOpen = ({ source, choices, confidence }: Assumption) =>
-  (source === 'inferred' || source === 'default') && confidence < 0.95 && (choices?.length ?? 0) > 1;
+  (source === 'inferred' || source === 'default' || source === 'training code') &&
+  confidence < 0.95 &&
+  (choices?.length ?? 0) > 1;
 
 /** Evenly spread, irregular sample of pixels (golden-ratio sequence). */
 function samplePixels(count: number, pixels: number): Uint32Array {
@@ -486,6 +488,13 @@ export async function searchHypotheses(
     })
     // What makes no difference is not settled by the target.
     .filter(({ name: setting, value, margin }) => margin > 0.02 || differs(start, setting, value))
+    // Training code is overruled by a picture that is painted, not by one that hardly is.
+    .filter(
+      ({ name: setting, value, margin }) =>
+        !isFromCode(start, setting) ||
+        !differs(start, setting, value) ||
+        (best.psnr >= CLEAR_PSNR && margin >= CLEAR_LEAD),
+    )
     .map(({ margin: _, ...rest }): Evidence => rest);
   const settled = [search.size(), ...evidence];
   const result = recognise(checkpoint, { ...context, evidence: [...(context.evidence ?? []), ...settled] });
@@ -500,6 +509,13 @@ const withSize = (context: RecognitionContext, target: Target): RecognitionConte
     { name: 'size', value: sizeText(target), source: 'target', confidence: 0.9 },
   ],
 });
+
+/** dB from which a target is painted beyond doubt, and by which a value must lead. */
+const CLEAR_PSNR = 18;
+const CLEAR_LEAD = 0.5;
+
+const isFromCode = (inr: Inr, name: string) =>
+  inr.assumptions.find((assumption) => assumption.name === name)?.source === 'training code';
 
 const differs = (inr: Inr, name: string, value: SettingValue) =>
   inr.assumptions.find((assumption) => assumption.name === name)?.value !== value;

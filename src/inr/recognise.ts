@@ -46,7 +46,8 @@ function statedActivation(
   const found = configuration.find([activation.name, ...activation.aliases], (value) =>
     activation.read(value),
   );
-  const evidence = context.evidence?.find(({ name }) => name === activation.name);
+  const said = context.evidence?.filter(({ name }) => name === activation.name) ?? [];
+  const evidence = said.find(({ source }) => source === 'target') ?? said[0];
   return found?.value ?? (evidence && activation.read(evidence.value));
 }
 

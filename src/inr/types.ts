@@ -7,8 +7,8 @@ export type AssumptionSource =
   | 'state dict'
   | 'hyper-parameters' // inside the file
   | 'sidecar file'
-  | 'training code'
   | 'target' // scored against a picture
+  | 'training code'
   | 'inferred' // from the weights
   | 'default';
 

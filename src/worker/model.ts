@@ -1,14 +1,20 @@
 import path from 'node:path';
+import type { Parser } from '@vscode/tree-sitter-wasm';
 import { openCheckpoint } from '../checkpoint/open';
 import { findSidecars, readSidecar } from '../checkpoint/sidecar';
 import { fileSource } from '../checkpoint/source';
 import type { Checkpoint, Plain } from '../checkpoint/types';
+import { stateDicts } from '../checkpoint/values';
+import { trainingEvidence } from '../code/evidence';
+import { codeBeside, projectFrom } from '../code/folder';
+import { pythonParser } from '../code/python/grammar';
 import type { Engine, EngineTensor } from '../engine/types';
 import { UsageError, type CancelToken } from '../errors';
 import { UnknownSettingError } from '../inr/assumptions';
 import { coordinatesAt } from '../inr/coordinates';
 import { searchHypotheses } from '../inr/hypotheses';
 import type { Target } from '../inr/inside';
+import { affineLayers } from '../inr/layers';
 import { recognise } from '../inr/recognise';
 import type { Evidence, Inr, Known, NotRecognised, RecognitionContext } from '../inr/types';
 import type { Alternative, Inspection, NotAnInr, Source } from './protocol';
@@ -92,7 +98,7 @@ export function assumeModel(
   const began = performance.now();
   const opened = open(source);
   const { checkpoint, context } = opened;
-  const evidence = Object.entries(assumed).map(([name, value]): Evidence => ({
+  const assumptions = Object.entries(assumed).map(([name, value]): Evidence => ({
     name,
     value,
     source: 'inferred',
@@ -102,7 +108,12 @@ export function assumeModel(
   const dropped: string[] = [];
   const attempt = (): ReturnType<typeof recognise> => {
     try {
-      return recognise(checkpoint, { ...context, corrections, evidence });
+      return recognise(checkpoint, {
+        ...context,
+        corrections,
+        // An earlier search has weighed the training code already.
+        evidence: assumptions,
+      });
     } catch (error) {
       if (!(error instanceof UnknownSettingError)) throw error;
       corrections.delete(error.setting);
@@ -154,6 +165,36 @@ export async function sketch({ inr }: Model, engine: Engine, side: number): Prom
   return { height: rows, width: columns, values, pixels };
 }
 
+/** Reads Python; prepared by `readTrainingCode`, because loading the grammar takes a moment. */
+let reader: Parser | undefined;
+
+/**
+ * Prepares to read the training code beside a checkpoint, where there is any; `inspectModel` and its like
+ * then take it for evidence. Without it nothing is known of code.
+ */
+export async function readTrainingCode({ file }: Source): Promise<void> {
+  if (reader || codeBeside(file).length === 0) return;
+  reader = await pythonParser().catch(() => undefined);
+}
+
+/** What training code near the file says; nothing when it cannot be read: it is only a hint. */
+function codeEvidence(file: string, checkpoint: Checkpoint): Evidence[] {
+  if (!reader) return [];
+  const files = codeBeside(file);
+  const [dictionary] = stateDicts(checkpoint);
+  if (files.length === 0 || !dictionary) return [];
+  const layers = affineLayers(dictionary.tensors).map(({ name, inputs, outputs }) => ({
+    name,
+    inputs,
+    outputs,
+  }));
+  try {
+    return layers.length > 0 ? trainingEvidence(projectFrom(files, reader), { file, layers }) : [];
+  } catch {
+    return [];
+  }
+}
+
 interface Opened {
   readonly checkpoint: Checkpoint;
   readonly context: RecognitionContext;
@@ -171,7 +212,7 @@ function open(source: Source): Opened {
     const corrections = new Map(Object.entries(source.corrections));
     return {
       checkpoint,
-      context: { sidecars, corrections },
+      context: { sidecars, corrections, evidence: codeEvidence(source.file, checkpoint) },
       warnings: [...checkpoint.warnings, ...found.warnings],
       close: () => bytes.close(),
     };

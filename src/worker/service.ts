@@ -10,7 +10,16 @@ import { traceInr, type Trace } from '../tracing/trace';
 import { removals, scaled, withoutNeurons } from './ablations';
 import { findingsOf, type Analysed } from './findings';
 import { corrected, withCorrections, type CorrectedSource } from './corrections';
-import { assumeModel, inspectModel, isModel, openModel, sketch, type Model, type NamedTarget } from './model';
+import {
+  assumeModel,
+  inspectModel,
+  isModel,
+  openModel,
+  readTrainingCode,
+  sketch,
+  type Model,
+  type NamedTarget,
+} from './model';
 import { TraceRegions } from './regions';
 import { digest } from './digest';
 import { findTarget, readTarget } from './target';
@@ -61,6 +70,7 @@ export class Service {
   private readonly handlers: Handlers = {
     inspect: async (given) => {
       const source = withCorrections(given);
+      await readTrainingCode(source);
       const opened = await naming(source, () => inspectModel(source));
       if (isModel(opened)) return inspectionOf(opened, source);
       return opened.known ? inspectionOf({ inspection: opened.known }, source) : { notAnInr: opened };
@@ -70,6 +80,7 @@ export class Service {
       const source = corrected(given);
       const { engine } = await this.engines.chosen();
       const target = targetOf(source);
+      await readTrainingCode(source);
       const { opened, dropped } = await naming(source, async () =>
         assumed
           ? assumeModel(source, assumed)
@@ -100,6 +111,7 @@ export class Service {
       if (this.pool) this.pool.choice = this.engines.choice;
       this.pool?.warm();
       const target = targetOf(options);
+      await readTrainingCode(options);
       const model = await naming(options, () => openModel(options, engine, target, cancel));
       if (!isModel(model)) return { notAnInr: model };
       cancel.throwIfCancelled();
