@@ -55,7 +55,15 @@ const node = {
 async function configurations() {
   const panels = await Array.fromAsync(glob('webview/*/main.ts', { cwd: root }));
   return [
-    { ...node, entryPoints: { extension: 'src/extension.ts', worker: 'src/worker/main.ts' }, outdir },
+    {
+      ...node,
+      entryPoints: {
+        extension: 'src/extension.ts',
+        worker: 'src/worker/main.ts',
+        code: 'src/code/worker.ts',
+      },
+      outdir,
+    },
     {
       ...node,
       entryPoints: { cli: 'src/cli/main.ts' },

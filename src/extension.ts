@@ -14,6 +14,8 @@ import type { Live } from './live/live';
 import type { Selection } from './panels/protocol';
 import type { SweepPanels } from './panels/sweepPanel';
 import { Sessions } from './panels/sessions';
+import { CodeClient } from './code/client';
+import { CodeFeature } from './code/editor/feature';
 import { WorkerClient } from './worker/client';
 
 /** For the tests in the editor only. */
@@ -88,7 +90,16 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
 
   const findings = new FindingsPanel(extensionUri, sessions, commands);
 
+  const code = new CodeFeature(
+    new CodeClient(path.join(context.extensionPath, 'dist', 'code.js')),
+    sessions,
+    tree,
+    workspaceState,
+    log,
+  );
+
   context.subscriptions.push(
+    code,
     findings,
     vscode.window.registerWebviewPanelSerializer(FindingsPanel.viewType, findings),
     vscode.commands.registerCommand('neuralCanvas.showFindings', () => findings.show()),

@@ -234,7 +234,7 @@ async function pickCheckpoint(): Promise<vscode.Uri | undefined> {
 }
 
 /** Where the file's canvas is, else where another one is, else beside the code. */
-function columnFor(uri: vscode.Uri): vscode.ViewColumn {
+export function columnFor(uri: vscode.Uri): vscode.ViewColumn {
   const canvases = vscode.window.tabGroups.all.flatMap(({ viewColumn, tabs }) =>
     tabs.flatMap(({ input }) =>
       input instanceof vscode.TabInputCustom && input.viewType === CanvasEditor.viewType

@@ -123,6 +123,8 @@ export type HostMessage =
     }
   /** The person asked, in the palette, to change what was assumed. */
   | { readonly type: 'change' }
+  /** Layers that the workspace's code builds, and those at the caret in an editor, by their names. */
+  | { readonly type: 'code'; readonly known: readonly string[]; readonly caret: readonly string[] }
   /** A link was opened: what it says about zoom, mode and the like. Canvases only. */
   | { readonly type: 'view'; readonly view: LinkView }
   /** To the findings page only. */
@@ -209,6 +211,8 @@ export type ViewMessage =
   | { readonly type: 'cancel' }
   /** Shows an earlier save, or the current one. */
   | { readonly type: 'look'; readonly save: string | null }
+  /** Shows the line of code that builds a layer. */
+  | { readonly type: 'revealCode'; readonly layer: string }
   /** Runs one of the extension's own commands from a fixed list. */
   | {
       readonly type: 'command';

@@ -48,6 +48,8 @@ export interface Past extends PastSave {
 
 const nothing: Selection = { layer: -1, neurons: [], pixel: null, region: null };
 
+type CodeMessage = Extract<HostMessage, { type: 'code' }>;
+
 /**
  * One checkpoint being looked at. It is the truth that the panels show: they get `HostMessage`s from
  * `onMessage`, and everything so far from `replay` when they open late.
@@ -74,6 +76,7 @@ export class TraceSession implements vscode.Disposable {
   private grouping: { readonly clusters?: number; readonly features: RegionFeature } = { features: 'edge' };
   private work: AbortController | null = null;
   private chosen: Selection;
+  private code: CodeMessage = { type: 'code', known: [], caret: [] };
   private readonly region: RegionWork;
   private readonly removals: RemovalWork;
   readonly findings: FindingsWork;
@@ -140,6 +143,7 @@ export class TraceSession implements vscode.Disposable {
     if (this.target) yield { type: 'picture', which: 'target', picture: this.target };
     for (const [index, layer] of this.shownLayers.entries()) if (layer) yield { type: 'layer', index, layer };
     yield { type: 'selection', selection: this.chosen };
+    yield this.code;
     yield this.clusteringMessage();
     yield this.regionMessage();
     yield this.removalsMessage();
@@ -419,6 +423,13 @@ export class TraceSession implements vscode.Disposable {
   /** Opens the form in the canvas. */
   askForChange(): void {
     this.emitter.fire({ type: 'change' });
+  }
+
+  /** What the code says about the layers; see the message. */
+  setCode(change: Partial<Omit<CodeMessage, 'type'>>): void {
+    const before = this.code;
+    this.code = { ...before, ...change };
+    if (JSON.stringify(this.code) !== JSON.stringify(before)) this.emitter.fire(this.code);
   }
 
   cancel(): void {

@@ -25,6 +25,10 @@ export class Sessions implements vscode.Disposable {
     return this.open.get(uri.toString())?.session;
   }
 
+  all(): TraceSession[] {
+    return [...this.open.values()].map(({ session }) => session);
+  }
+
   /** One more view of the file's session; traces when it is the first. Call `release` when the view closes. */
   acquire(uri: vscode.Uri): TraceSession {
     const key = uri.toString();

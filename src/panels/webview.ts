@@ -146,6 +146,9 @@ export class ViewConnection implements vscode.Disposable {
       case 'look':
         void session?.look(message.save);
         break;
+      case 'revealCode':
+        void vscode.commands.executeCommand('neuralCanvas.code.reveal', session?.uri, message.layer);
+        break;
       case 'command':
         this.actions.command(message.command, session);
         break;

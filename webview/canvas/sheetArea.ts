@@ -56,16 +56,20 @@ function tabs(canvas: Canvas) {
     ${names.map((name, index) => {
       const layer = layers[index];
       const current = index === canvas.layerIndex;
+      const caret = layer !== undefined && canvas.session.code.caret.includes(layer.name);
+      const title = layer ? `${layer.name}: ${layer.neurons} neurons → ${layer.outputs} outputs` : name;
       return html`<button
         role="tab"
         data-testid="layer-${index}"
         aria-selected=${current}
         tabindex=${current ? 0 : -1}
         ?disabled=${!layer}
-        title=${layer ? `${layer.name}: ${layer.neurons} neurons → ${layer.outputs} outputs` : name}
+        class=${caret ? 'caret' : ''}
+        title=${caret ? `${title}. At the caret in the code` : title}
         @click=${() => choose(index)}
       >
         <span class="ellipsis">${name}</span>
+        ${caret ? html`<span class="visually-hidden">at the caret in the code</span>` : nothing}
         <span class="count muted">${layer ? integer(layer.neurons) : '…'}</span>
       </button>`;
     })}
@@ -167,6 +171,18 @@ function note(canvas: Canvas, layer: LayerTrace) {
   const title = `A neuron’s map is ${layer.mapDefinition}, with c_ij its share in output j. It ${reach}.`;
   return html`<p class="note muted" data-testid="note" title=${title}>
     <span class="ellipsis">${stats.join(' · ')}</span>
+    ${
+      canvas.session.code.known.includes(layer.name)
+        ? html`<button
+            class="link"
+            data-testid="reveal-code"
+            title="Show the line of code that builds ${layer.name}"
+            @click=${() => canvas.session.host.post({ type: 'revealCode', layer: layer.name })}
+          >
+            <vscode-icon name="go-to-file" aria-hidden="true"></vscode-icon>Code
+          </button>`
+        : nothing
+    }
     <span class="reach">${coordinates ? 'neurons are the coordinates; the map ' : 'map '}${reach}</span>
   </p>`;
 }

@@ -302,6 +302,20 @@ export const styles = [
       color: var(--vscode-foreground);
       border-bottom-color: var(--vscode-panelTitle-activeBorder, var(--accent));
     }
+    /* The layer at the caret in the code: a mark that does not rely on colour. */
+    .tabs button.caret {
+      outline: 1px dashed var(--vscode-focusBorder, var(--accent));
+      outline-offset: -2px;
+    }
+    .note .link {
+      display: inline-flex;
+      align-items: center;
+      gap: 3px;
+      flex: none;
+    }
+    .note vscode-icon {
+      font-size: 14px;
+    }
     .tabs .count {
       font-size: 11px;
     }

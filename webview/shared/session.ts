@@ -29,6 +29,8 @@ export class Session implements ReactiveController {
   /** Names as shown, by traced-layer index; also of layers still being traced. */
   names: readonly string[] = [];
   selection: Selection = nothing;
+  /** Layers that code builds, and those at the caret, by their names. */
+  code: { readonly known: readonly string[]; readonly caret: readonly string[] } = { known: [], caret: [] };
   clustering: Clustering | null = null;
   clusteringWork: string | null = null;
   clusteringError: string | null = null;
@@ -100,6 +102,9 @@ export class Session implements ReactiveController {
         break;
       case 'findings':
         this.findings = message;
+        break;
+      case 'code':
+        this.code = message;
         break;
       case 'change':
         this.onChange();
