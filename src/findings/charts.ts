@@ -129,7 +129,7 @@ export function barChart(
         h(
           'span',
           { class: 'track' },
-          h('b', { class: `fill c${colour}${weak ? ' weak' : ''}`, style: `width: ${part(value)}` }),
+          h('b', { class: `amount c${colour}${weak ? ' weak' : ''}`, style: `width: ${part(value)}` }),
           h('em', { class: 'reference', style: `left: ${part(reference)}` }),
         ),
         h('span', { class: 'value' }, text),

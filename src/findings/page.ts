@@ -383,6 +383,7 @@ function objectFigure(
 
 function cardFigure({ card, layers }: FindingsDocument, names: readonly string[]): Child[] {
   if (!card) return [];
+  const shortOf = (full: string) => names[layers.findIndex(({ name }) => name === full)] ?? full;
   return [
     ...card.layers.map((layer) => layerCard(layer, names[layer.index], layers[layer.index].neurons)),
     ...(card.randomised.length > 0
@@ -416,7 +417,7 @@ function cardFigure({ card, layers }: FindingsDocument, names: readonly string[]
                   h(
                     'tr',
                     null,
-                    h('th', { scope: 'row' }, row === 0 ? from : `${from} and behind`),
+                    h('th', { scope: 'row' }, row === 0 ? shortOf(from) : `${shortOf(from)} and behind`),
                     correlations.map((r) =>
                       h(
                         'td',
@@ -588,6 +589,13 @@ function signs(
   const nameOf = (layer: string | null) =>
     names[layers.findIndex(({ name }) => name === layer)] ?? layer ?? '';
   const indexOf = (layer: string | null) => layers.findIndex(({ name }) => name === layer);
+  const explained = new Set<string>();
+  /** Once for each kind. */
+  const explanation = ({ kind, severity, explanation: text }: Sign) => {
+    if (severity === 'good' || explained.has(kind)) return null;
+    explained.add(kind);
+    return h('p', { class: 'note' }, text);
+  };
   const item = (sign: Sign) =>
     h(
       'li',
@@ -605,7 +613,7 @@ function signs(
         ' ',
         neuronsLink(indexOf(sign.layer), sign.neurons, interactive),
       ),
-      sign.severity !== 'good' && h('p', { class: 'note' }, sign.explanation),
+      explanation(sign),
     );
   const rank = { warning: 0, note: 1, good: 2 };
   const found = all

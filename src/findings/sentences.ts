@@ -135,8 +135,8 @@ function objectStatement({ objects, layers }: FindingsDocument, names: readonly 
     verdict: drawn.length > 0 ? (drawn.length === objects?.length ? 'yes' : 'partly') : 'no',
     sentence:
       drawn.length > 0
-        ? `Of ${objects!.length} objects ${drawn.length} ${drawn.length === 1 ? 'has' : 'have'} neurons of their own: ${each.join('; ')}.`
-        : `None of ${objects!.length} objects has neurons of its own.`,
+        ? `${drawn.length} of ${objects!.length} object${objects!.length === 1 ? '' : 's'} ${drawn.length === 1 ? 'has neurons of its own' : 'have neurons of their own'}: ${each.join('; ')}.`
+        : `None of ${objects!.length} object${objects!.length === 1 ? '' : 's'} has neurons of its own.`,
     comparison:
       'A neuron draws an object when at least half of its contribution lies inside, and twice what an even spread would ' +
       `put there. ${base.verdict === null ? '' : base.sentence}`,

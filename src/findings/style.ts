@@ -30,14 +30,15 @@ export const pageStyle = `
 .findings caption { padding: 10px 0 4px; font-size: 12px; text-align: left; }
 .findings th, .findings td { padding: 3px 14px 3px 0; border-bottom: 1px solid var(--line); font-weight: 400; text-align: left; vertical-align: top; white-space: nowrap; }
 .findings thead th { color: var(--muted); font-size: 11px; vertical-align: bottom; }
+.findings .objects { margin-top: 12px; }
 .findings .objects td:last-child { white-space: normal; }
 .findings .number { text-align: right; }
 .findings .number:last-child { padding-right: 0; }
 .findings .heat td { padding: 3px 8px; background: color-mix(in srgb, var(--c0) calc(var(--heat, 0%) * .45), transparent); }
-.findings .heat th.number { padding-right: 8px; }
+.findings .heat th.number, .findings .heat td.number:last-child { padding-right: 8px; }
 .findings .chart { display: block; width: 100%; height: auto; overflow: visible; }
 .findings .chart text { fill: var(--muted); font-family: inherit; font-size: 11px; font-variant-numeric: tabular-nums; }
-.findings .chart .grid { stroke: var(--line); stroke-width: 1; }
+.findings .chart .grid { stroke: var(--line); stroke-width: 1; opacity: .6; }
 .findings .chart .axis { stroke: var(--muted); stroke-width: 1; }
 .findings .chart .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .findings .chart .dashed { stroke-dasharray: 5 4; stroke-width: 1.5; }
@@ -49,7 +50,7 @@ export const pageStyle = `
 .findings .bars .row { display: grid; grid-template-columns: minmax(48px, 84px) minmax(60px, 280px) max-content; gap: 10px; align-items: center; height: 24px; font-size: 12px; font-variant-numeric: tabular-nums; }
 .findings .bars .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .findings .bars .track { position: relative; height: 12px; }
-.findings .bars .fill { display: block; height: 100%; border-radius: 0 2px 2px 0; background: currentColor; }
+.findings .bars .amount { display: block; height: 100%; border-radius: 0 2px 2px 0; background: currentColor; }
 .findings .bars .weak { opacity: .4; }
 .findings .bars .reference { position: absolute; top: -3px; bottom: -3px; border-left: 2px solid var(--fg); }
 .findings .bars .value { white-space: pre; }

@@ -149,11 +149,7 @@ export class FindingsView extends LitElement {
                 this.session.host.post({ type: 'analyse', objects: null }),
               )
         }
-        <span
-          class="said ellipsis ${error ? 'failed' : 'muted'}"
-          role="status"
-          data-testid="findings-status"
-        >
+        <span class="said ellipsis ${error ? 'failed' : 'muted'}" role="status" data-testid="findings-status">
           ${working ? working.detail : (error ?? this.said)}
         </span>
         ${

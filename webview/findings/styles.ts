@@ -28,6 +28,9 @@ export const styles = [
     :host-context(.vscode-light),
     :host-context(.vscode-high-contrast-light) {
       ${variables(colours.light)}
+      --yes: #04734f;
+      --partly: #8a5300;
+      --no: #b3261e;
     }
     .panel {
       display: flex;
