@@ -10,16 +10,19 @@ import type {
   EventOf,
   Inspection,
   NotAnInr,
+  ObjectsThroughTime,
   Params,
   Result,
   TraceResult,
 } from '../worker/protocol';
 import { Pool, workerScript } from '../worker/pool';
+import { isFolder } from '../worker/frames';
 import { Service } from '../worker/service';
 import { comparisonJson, comparisonText } from './comparison';
 import { baselineOf, findingsFor, methodOf, neuronsCsv, writeText } from './findings';
 import { traceFindings } from '../worker/traceText';
 import { inspectionText, traceJson, traceText } from './output';
+import { throughTimeJson, throughTimeText, type ThroughTime } from './throughTime';
 
 const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   inspect FILE    what the checkpoint holds and what was assumed
@@ -36,7 +39,9 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --set key=value          corrects an assumption; may be repeated. FILE.inr.json beside the checkpoint
                            holds the same as JSON
   --size HxW, --coords NAME  short for --set size=…, --set coords=…
-  --target IMAGE           PNG to compare the reconstruction with
+  --target IMAGE|DIR       PNG to compare the reconstruction with; of a video the folder of its frames
+  --frame N, --time T      frame of a video, or its time from 0 to 1; the first frame by default
+  --motion                 what changed from the frame before, and how it goes with what moved
   --layers a,b             trace these layers only
   --maps FILE.npz          writes the maps, readable by numpy
   --reconstruction FILE    writes the picture: .png, or .npy (float32, unclamped)
@@ -45,7 +50,8 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --baseline zero|mean     what an ablated neuron puts out; zero by default
   --report FILE.html       what the trace says about the network, with the evidence, as one page;
                            .json and .md are written as such
-  --objects FILE.png       label picture, for the report: which neurons draw which object
+  --objects FILE.png|DIR   label picture, for the report: which neurons draw which object; of a video
+                           a folder of one label picture a frame: objects through time
   --csv FILE.csv           every neuron's statistics
   --features edge|color|space  what makes two neurons alike, for cluster; edge by default
   --clusters K, --seed N   number of clusters (suggested by default) and seed, for cluster
@@ -70,6 +76,9 @@ const shared = {
 const tracing = {
   ...shared,
   target: { type: 'string' },
+  frame: { type: 'string' },
+  time: { type: 'string' },
+  motion: { type: 'boolean' },
   layers: { type: 'string' },
   method: { type: 'string' },
   baseline: { type: 'string' },
@@ -123,6 +132,17 @@ function wholeNumber(name: string, text: string | undefined, least: number): num
     throw new UsageError(`--${name} takes a whole number of at least ${least}, not ${JSON.stringify(text)}.`);
   }
   return value;
+}
+
+function frameOrTime({ frame, time }: { frame?: string; time?: string }) {
+  const number = wholeNumber('frame', frame, 0);
+  if (time === undefined) return number === undefined ? {} : { frame: number };
+  if (number !== undefined) throw new UsageError('Give --frame or --time, not both.');
+  const value = Number(time);
+  if (!(time.trim() !== '' && value >= 0 && value <= 1)) {
+    throw new UsageError(`--time takes a number from 0 to 1, not ${JSON.stringify(time)}.`);
+  }
+  return { time: value };
 }
 
 class Run {
@@ -207,6 +227,7 @@ async function traceAs(
         ...(values.config !== undefined && { config: path.resolve(values.config) }),
         ...(values.target !== undefined && { target: path.resolve(values.target) }),
         ...(values.layers !== undefined && { layers: values.layers.split(',') }),
+        ...frameOrTime(values),
       },
     },
     (event) => {
@@ -234,12 +255,40 @@ async function trace(args: string[]): Promise<void> {
   const { values, positionals } = parse(args, tracing);
   const run = new Run();
   const result = await traceWith(run, values, positionals);
-  const findings = await findingsFor(run, values, progress);
+  const { objects = '', ...others } = values;
+  const folder = objects !== '' && isFolder(path.resolve(objects));
+  const time = await throughTime(
+    run,
+    { ...(values.motion && { motion: true }), ...(folder && { objects }) },
+    result.layers.length,
+  );
+  const findings = await findingsFor(run, folder ? others : values, progress);
   if (values.csv !== undefined) writeText(path.resolve(values.csv), neuronsCsv(result));
   progress('');
-  if (values.json) printJson(traceJson(result, findings));
-  else if (values.text) print(traceFindings(result));
-  else print(traceText(result));
+  if (values.json)
+    printJson({ ...(traceJson(result, findings) as object), ...throughTimeJson(time, result) });
+  else if (values.text) print([traceFindings(result), ...throughTimeText(time, result)].join('\n'));
+  else print([traceText(result), ...throughTimeText(time, result)].join('\n'));
+}
+
+/** What was asked about the frames of a video. */
+async function throughTime(
+  run: Run,
+  { motion, objects }: { motion?: boolean; objects?: string },
+  layers: number,
+): Promise<ThroughTime> {
+  const tell = ({ detail, fraction }: EventOf<'motion'>) =>
+    progress(`${detail} ${Math.round(fraction * 100)} %`);
+  const found: ObjectsThroughTime[] = [];
+  if (objects !== undefined) {
+    for (let layer = 0; layer < layers; layer++) {
+      found.push(await run.call('objects', { trace: 'cli', layer, folder: path.resolve(objects) }, tell));
+    }
+  }
+  return {
+    ...(motion && { motion: await run.call('motion', { trace: 'cli' }, tell) }),
+    ...(objects !== undefined && { objects: found }),
+  };
 }
 
 async function cluster(args: string[]): Promise<void> {

@@ -28,56 +28,66 @@ export function inspectionText(inspection: Inspection): string {
   return lines.join('\n');
 }
 
-export function traceText({
-  inspection,
-  layers,
-  psnr,
-  target,
-  timings,
-  engine,
-  engineNote,
-}: TraceResult): string {
+/** Layers that have neurons but were not traced. */
+const leftOut = ({ inspection, layers }: TraceResult): string[] => {
+  const traced = new Set(layers.map(({ name }) => name));
+  return inspection.layers.filter(({ name, neurons }) => neurons > 0 && !traced.has(name)).map((l) => l.name);
+};
+
+export function traceText(result: TraceResult): string {
+  const { inspection, layers, psnr, target, timings, engine, engineNote, frame, completeness } = result;
   const quality = psnr === undefined ? '' : `, ${psnr.toFixed(2)} dB against ${target}`;
   const lines = [
-    `${inspection.title}${quality}, traced in ${Math.round(timings.trace)} ms by ${engine}`,
+    `${inspection.title}${frame === undefined ? '' : `, frame ${frame}`}${quality}, traced in ${Math.round(timings.trace)} ms by ${engine}`,
     ...layers.map((layer) => {
       const { distributedness: d } = layer;
       return (
-        `  ${layer.name}: ${layer.neurons} neurons, ${d.dead} dead, Gini ${d.gini.toFixed(2)}, ` +
+        `  ${layer.name}: ${layer.neurons} ${layer.convolution ? 'kernels' : 'neurons'}, ${d.dead} dead, Gini ${d.gini.toFixed(2)}, ` +
         `${d.neuronsFor50} hold half; ${percent(layer.neuronsPerPixel[0].mean)} count at a pixel`
       );
     }),
     ...(engineNote === undefined ? [] : [engineNote]),
+    ...(completeness.layers ?? []).map(
+      ({ layer, largest }) =>
+        `  ${layer}: its kernels add up to what follows within ${largest.toExponential(1)}`,
+    ),
+    ...leftOut(result).map((name) => `  ${name}: not traced; ask for it with --layers`),
   ];
   return lines.join('\n');
 }
 
 /** The document that `trace --json` prints; arrays instead of typed arrays, previews left out. */
 export function traceJson(result: TraceResult, findings?: FindingsDocument): unknown {
-  const { inspection, layers, psnr, target, completeness, timings, engine, engineNote } = result;
+  const { inspection, layers, psnr, target, completeness, timings, engine, engineNote, frame } = result;
   const byLayer = <T>(pick: (layer: (typeof layers)[number]) => T) =>
     layers.map((layer) => ({ layer: layer.name, value: pick(layer) }));
   return {
     ...inspection,
     ...(psnr !== undefined && { psnr, target }),
-    layers: layers.map(({ name, kind, neurons, outputs, activation, mapDefinition, statistics: s }) => ({
-      name,
-      kind,
-      inputs: neurons,
-      outputs,
-      activation,
-      map: mapDefinition,
-      neurons: Array.from(s.total, (total, index) => ({
-        index,
-        total,
-        share: s.share[index],
-        mean: s.mean[index],
-        signedMean: s.signedMean[index],
-        max: s.max[index],
-        pixels: s.pixels[index],
-        dead: s.dead[index] === 1,
-      })),
-    })),
+    ...(frame !== undefined && { frame }),
+    leftOut: leftOut(result),
+    layers: layers.map(
+      ({ name, kind, neurons, outputs, activation, mapDefinition, statistics: s, ...layer }) => ({
+        name,
+        kind,
+        inputs: layer.convolution?.inputs ?? neurons,
+        outputs,
+        ...(layer.convolution && { kernel: layer.convolution.kernel, shuffle: layer.convolution.shuffle }),
+        activation,
+        map: mapDefinition,
+        neurons: Array.from(s.total, (total, index) => ({
+          index,
+          ...(layer.convolution && { input: Math.floor(index / outputs), output: index % outputs }),
+          total,
+          share: s.share[index],
+          mean: s.mean[index],
+          signedMean: s.signedMean[index],
+          max: s.max[index],
+          pixels: s.pixels[index],
+          dead: s.dead[index] === 1,
+        })),
+      }),
+    ),
     neuronsPerPixel: byLayer((layer) => layer.neuronsPerPixel).map(({ layer, value }) => ({
       layer,
       thresholds: value,

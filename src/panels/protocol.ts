@@ -13,6 +13,9 @@ import type { Segmentation } from '../worker/regions';
 import type {
   Ablation,
   FloatMap,
+  Motion,
+  ObjectsThroughTime,
+  Series,
   Inspection,
   NeuronRef,
   NotAnInr,
@@ -32,6 +35,8 @@ export interface Selection {
   readonly pixel: { readonly row: number; readonly column: number } | null;
   /** Marked part of the picture. */
   readonly region: Region | null;
+  /** Frame of a video; 0 of a picture. */
+  readonly frame: number;
 }
 
 /** What is known about the selection's region. */
@@ -78,6 +83,12 @@ export interface SessionView {
   readonly method: Method;
   /** The earlier save that is shown instead of the current one. */
   readonly past: { readonly id: string; readonly savedAt: number } | null;
+  /** Frame whose maps are shown; null while there are none, undefined for a picture. */
+  readonly frame?: number | null;
+  /** Why the frame that was moved to could not be traced, as a sentence. */
+  readonly frameError?: string | null;
+  /** Names of the layers that are traced, by traced-layer index; null until it is known. */
+  readonly traced: readonly string[] | null;
 }
 
 /** How a checkpoint is followed. */
@@ -164,6 +175,16 @@ export interface ViewCalls {
     };
     result: Ablation;
   };
+  /** A frame of a video without its maps. */
+  still: {
+    params: { readonly frame: number };
+    result: { readonly picture: Picture; readonly psnr?: number };
+  };
+  /** The frame shown against the one before. */
+  motion: { params: null; result: Motion };
+  series: { params: { readonly layer: number; readonly neurons: readonly number[] }; result: Series };
+  /** From a folder of label images beside the checkpoint, or one that the person is asked for. */
+  objects: { params: { readonly layer: number }; result: ObjectsThroughTime };
   probe: { params: { readonly row: number; readonly column: number }; result: PixelProbe };
   segments: { params: { readonly by: Segmentation }; result: Labels };
   /** The picture under other settings; see the worker's `preview`. */
@@ -201,7 +222,8 @@ export type ViewMessage =
   | { readonly type: 'clusterWith'; readonly other: 'pick' | 'none' }
   /** Measures what each neuron of a layer is worth; null stops that. */
   | { readonly type: 'removals'; readonly layer: number; readonly baseline: 'zero' | 'mean' | null }
-  | { readonly type: 'retrace' }
+  /** @param allLayers those too that are left out unasked because they have very many kernels */
+  | { readonly type: 'retrace'; readonly allLayers?: boolean }
   /** Computes findings that are not known yet; anew when a label picture is named, or null to leave it out. */
   | { readonly type: 'analyse'; readonly objects?: string | null }
   /** Stops computing findings; what is known stays. */

@@ -6,6 +6,7 @@ import type { Clustering, LayerTrace, Method, RegionFeature } from '../tracing/t
 import type { WorkerClient } from '../worker/client';
 import { FindingsWork } from './findingsWork';
 import type { FloatMap, Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
+import { FrameWork } from './frameWork';
 import { RegionWork } from './regionWork';
 import { MOST_MAPS, sharpMaps } from './sharpMaps';
 import type { LinkView } from './link';
@@ -46,7 +47,7 @@ export interface Past extends PastSave {
   readonly figures: SaveFigures;
 }
 
-const nothing: Selection = { layer: -1, neurons: [], pixel: null, region: null };
+const nothing: Selection = { layer: -1, neurons: [], pixel: null, region: null, frame: 0 };
 
 type CodeMessage = Extract<HostMessage, { type: 'code' }>;
 
@@ -78,6 +79,10 @@ export class TraceSession implements vscode.Disposable {
   private chosen: Selection;
   private code: CodeMessage = { type: 'code', known: [], caret: [] };
   private readonly region: RegionWork;
+  private readonly frames: FrameWork;
+  private tracedNames: readonly string[] | null = null;
+  /** Names, once the person has asked for all. */
+  private allLayers: readonly string[] | null = null;
   private readonly removals: RemovalWork;
   readonly findings: FindingsWork;
   /** What a neuron's map is; a new trace keeps it. */
@@ -98,6 +103,7 @@ export class TraceSession implements vscode.Disposable {
   ) {
     this.chosen = { ...nothing, ...host.remembered(uri) };
     const tell = (message: HostMessage) => this.emitter.fire(message);
+    this.frames = new FrameWork(host.client, host.log);
     this.region = new RegionWork(host.client, tell);
     this.removals = new RemovalWork(host.client, tell);
     this.findings = new FindingsWork(host.client, path.dirname(uri.fsPath), tell);
@@ -106,7 +112,8 @@ export class TraceSession implements vscode.Disposable {
   get view(): SessionView {
     const { past } = this;
     const shown = {
-      id: this.trace,
+      // Maps of another frame are other maps.
+      id: this.frames.traced === null ? this.trace : `${this.trace}@${this.frames.traced}`,
       name: path.basename(this.uri.path),
       path: vscode.workspace.asRelativePath(this.uri),
       status: this.status,
@@ -118,6 +125,9 @@ export class TraceSession implements vscode.Disposable {
       hasTarget: this.target !== null,
       method: this.method,
       past: past && { id: past.figures.id, savedAt: past.figures.savedAt },
+      ...(this.inspection &&
+        this.inspection.signal.frames > 1 && { frame: this.frames.traced, frameError: this.frames.error }),
+      traced: this.tracedNames,
     };
     if (!past) return shown;
     return {
@@ -195,6 +205,8 @@ export class TraceSession implements vscode.Disposable {
     this.inspection = this.result = this.reconstruction = this.target = this.clustering = this.psnr = null;
     this.layers = [];
     this.clusteringError = null;
+    this.tracedNames = null;
+    this.frames.reset();
     this.region.reset();
     this.removals.reset();
     this.findings.reset();
@@ -223,9 +235,15 @@ export class TraceSession implements vscode.Disposable {
         return;
       }
       this.result = result;
+      this.frames.traced = result.frame ?? null;
+      // Moved on while it was being traced; back where it cannot be.
+      const wanted = Math.min(this.chosen.frame, result.inspection.signal.frames - 1);
+      if (this.chosen.frame !== wanted) this.select({ frame: Math.max(0, wanted) });
       this.host.log.info(`${this.uri.fsPath}: ${JSON.stringify(result.timings)} by ${result.engine}`);
       if (result.engineNote) this.host.log.warn(result.engineNote);
       this.changed({ state: 'ready' });
+      if (result.frame !== undefined && result.frame !== this.chosen.frame)
+        void this.moveTo(this.chosen.frame);
       if (this.chosen.region) this.measureRegion();
       void this.cluster(this.grouping).then(() => {
         if (this.trace === trace && this.host.analyseUnasked()) this.findings.want(trace);
@@ -251,6 +269,8 @@ export class TraceSession implements vscode.Disposable {
       corrections: this.host.corrections(this.uri),
       method: this.method,
       memoryBudget: this.host.memoryBudget(),
+      ...(this.chosen.frame > 0 && { frame: this.chosen.frame, nearestFrame: true }),
+      ...(this.allLayers && { layers: this.allLayers }),
     };
   }
 
@@ -259,6 +279,7 @@ export class TraceSession implements vscode.Disposable {
     switch (event.type) {
       case 'inspected':
         this.inspection = event.inspection;
+        this.tracedNames = event.traced;
         break;
       case 'reconstruction':
         this.reconstruction = event.picture;
@@ -435,6 +456,7 @@ export class TraceSession implements vscode.Disposable {
   cancel(): void {
     this.work?.abort();
     this.clusteringWork?.abort();
+    this.frames.cancel();
     this.region.cancel();
     this.removals.cancel();
     this.findings.cancel();
@@ -460,6 +482,33 @@ export class TraceSession implements vscode.Disposable {
     this.host.remember(this.uri, this.chosen);
     this.emitter.fire({ type: 'selection', selection: this.chosen });
     if (change.region !== undefined) this.measureRegion();
+    if (change.frame !== undefined && this.status.state === 'ready') void this.moveTo(change.frame);
+  }
+
+  /** Traces another frame of the video; what is shown follows layer by layer. */
+  private async moveTo(frame: number): Promise<void> {
+    const { trace } = this;
+    this.clusteringWork?.abort();
+    const first = this.layers[this.chosen.layer]?.name;
+    const result = await this.frames.move(trace, frame, first, (event) => {
+      if (this.trace === trace && event.type !== 'phase') this.take(event, () => undefined);
+    });
+    if (this.trace !== trace) return;
+    if (result && this.result) {
+      const { psnr, ...rest } = result;
+      this.result = { ...this.result, ...rest };
+      this.psnr = psnr ?? null;
+    }
+    this.changed();
+    if (!result) return;
+    if (this.chosen.region) this.measureRegion();
+    void this.cluster(this.grouping);
+  }
+
+  /** Of all layers from now on, also those that have very many kernels. */
+  traceAllLayers(): void {
+    this.allLayers =
+      this.inspection?.layers.filter(({ neurons }) => neurons > 0).map(({ name }) => name) ?? null;
   }
 
   /** Groups the neurons with those of another checkpoint; null groups them alone. */
@@ -572,6 +621,12 @@ export class TraceSession implements vscode.Disposable {
         });
       case 'without':
         return client.call('without', { trace, ...(params as ViewCalls['without']['params']) });
+      case 'still':
+        return client.call('still', { trace, ...(params as ViewCalls['still']['params']) });
+      case 'motion':
+      case 'series':
+      case 'objects':
+        return this.frames.answer(call, trace, this.uri, params);
       case 'segments':
         return client.call('segments', { trace, ...(params as ViewCalls['segments']['params']) });
       case 'preview': {

@@ -135,6 +135,7 @@ export class ViewConnection implements vscode.Disposable {
         session?.findings.cancel();
         break;
       case 'retrace':
+        if (message.allLayers) session?.traceAllLayers();
         if (session) this.actions.retrace(session);
         break;
       case 'apply':

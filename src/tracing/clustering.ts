@@ -21,6 +21,8 @@ const MIN_DIST = 0.1;
 /** Neurons that the silhouette is computed on: it takes time in their square. */
 const SILHOUETTE_SAMPLE = 1500;
 const NEAREST = 12;
+/** Neurons of a layer that are grouped; of more, such as kernels, those with the largest totals. */
+const MOST_OF_A_LAYER = 600;
 
 type Progress = (detail: string, fraction: number) => void;
 
@@ -29,6 +31,7 @@ export interface Embedding {
   readonly options: Omit<ClusterOptions, 'clusters'>;
   readonly neurons: readonly ModelNeuron[];
   readonly deadLeftOut: number;
+  readonly weakLeftOut: number;
   /** UMAP coordinates of each. */
   readonly points: readonly (readonly [number, number])[];
   /** |map|, min–max normalised and reduced, 0–1: `[neurons, height, width]`. */
@@ -85,26 +88,29 @@ export async function embedNeurons(
   const vectors: number[][] = [];
   const maps: Float32Array[] = [];
   let deadLeftOut = 0;
+  let weakLeftOut = 0;
   let size = { height: 1, width: 1 };
   const all = traces.flatMap((of, model) =>
     (model === 0 ? options.layers : [...of.layers.keys()]).map((layer) => ({ of, model, layer })),
   );
   for (const [k, { of, model, layer }] of all.entries()) {
     onProgress('Comparing neurons by region', 0.3 + (0.3 * k) / all.length);
-    const described = await describe(of, layer, parts, kinds, cancel);
+    const chosen = strongest(of.layers[layer].statistics.total);
+    weakLeftOut += of.layers[layer].neurons - chosen.length;
+    const described = await describe(of, layer, chosen, parts, kinds, cancel);
     size = described.size;
-    for (const [neuron, vector] of described.vectors.entries()) {
+    for (const [at, vector] of described.vectors.entries()) {
       if (!vector) {
         deadLeftOut++;
         continue;
       }
-      neurons.push({ layer, neuron, ...(model > 0 && { model }) });
+      neurons.push({ layer, neuron: chosen[at], ...(model > 0 && { model }) });
       for (const [f, { value, random }] of described.affinities.entries()) {
-        affinities[f].value.push(value[neuron]);
-        affinities[f].random.push(random[neuron]);
+        affinities[f].value.push(value[at]);
+        affinities[f].random.push(random[at]);
       }
       vectors.push(vector);
-      maps.push(described.maps[neuron]);
+      maps.push(described.maps[at]);
     }
   }
   if (neurons.length === 0) {
@@ -119,6 +125,7 @@ export async function embedNeurons(
     options,
     neurons,
     deadLeftOut,
+    weakLeftOut,
     points,
     maps: { ...size, data },
     affinities: affinities.map(({ feature, value, random }) => ({
@@ -177,15 +184,27 @@ export function meanAffinity(sums: Float64Array, areas: Float64Array, neurons: n
   });
 }
 
+/** Indices of the neurons with the largest totals, ascending; all when they are few. */
+function strongest(totals: Float64Array): Uint32Array {
+  const all = Uint32Array.from(totals.keys());
+  if (all.length <= MOST_OF_A_LAYER) return all;
+  return all
+    .sort((a, b) => totals[b] - totals[a])
+    .slice(0, MOST_OF_A_LAYER)
+    .sort();
+}
+
 /** Vectors and reduced maps of a layer's neurons; undefined for dead ones. */
 async function describe(
   trace: Trace,
   layer: number,
+  chosen: Uint32Array,
   { regions, labels, areas }: Partition,
   kinds: Kinds,
   cancel: CancelToken,
 ) {
-  const { statistics, neurons } = trace.layers[layer];
+  const { statistics, neurons: all } = trace.layers[layer];
+  const neurons = chosen.length;
   const { height, width } = trace.inr.signal;
   const sums = new Float64Array(neurons * regions);
   const smallest = new Float64Array(neurons).fill(Infinity);
@@ -196,7 +215,7 @@ async function describe(
     value: new Float64Array(neurons * kind.regions),
     random: new Float64Array(neurons * kind.regions),
   }));
-  await trace.eachRun(layer, cancel, (neuron, start, values) => {
+  const visit = (neuron: number, start: number, values: Float32Array) => {
     const offset = neuron * regions;
     let least = smallest[neuron];
     for (let k = 0; k < values.length; k++) {
@@ -215,7 +234,15 @@ async function describe(
       }
     }
     previews.add(neuron, values, 0, start, values.length);
-  });
+  };
+  if (neurons === all) await trace.eachRun(layer, cancel, visit);
+  else {
+    for (const [k, neuron] of chosen.entries()) {
+      if (k % 16 === 0) await pause(cancel);
+      // A copy: maps that are handed out may be kept, and this one is changed.
+      visit(k, 0, (await trace.map({ layer, neuron })).data.slice());
+    }
+  }
 
   const size = previews.size;
   const means = previews.means();
@@ -224,12 +251,12 @@ async function describe(
   const maps: Float32Array[] = [];
   for (let i = 0; i < neurons; i++) {
     // A constant map has no range; its normalised values are all zero.
-    const range = statistics.max[i] - smallest[i];
+    const range = statistics.max[chosen[i]] - smallest[i];
     const factor = range > 0 ? 1 / range : 0;
     const normalised = (mean: number) => (mean - smallest[i]) * factor;
     maps.push(means.slice(i * area, (i + 1) * area).map(normalised));
     vectors.push(
-      statistics.dead[i]
+      statistics.dead[chosen[i]]
         ? undefined
         : Array.from(areas, (pixels, g) => normalised(sums[i * regions + g] / pixels)),
     );
@@ -321,6 +348,7 @@ export async function clusterEmbedding(
     silhouette: score,
     suggestions: suggestions.get(embedding) ?? [],
     deadLeftOut: embedding.deadLeftOut,
+    weakLeftOut: embedding.weakLeftOut,
     points: points.map(([x, y], i): ClusterPoint => ({ ...neurons[i], x, y, cluster: labels[i] })),
     summaries: centres.map((centre, cluster) => summary(embedding, labels, centre, cluster)),
   };

@@ -11,10 +11,10 @@ const MAX_BLOCK_PIXELS = 2048;
  * Magnitudes are binned by the leading bits of their float32 pattern, which orders them: 10 of 23
  * mantissa bits, so the ends of a bin are within 2⁻¹⁰ of each other, whatever the range of the values.
  */
-const LOW_BITS = 13;
-const BINS = 1 << (31 - LOW_BITS);
+export const LOW_BITS = 13;
+export const BINS = 1 << (31 - LOW_BITS);
 const BIN_ERROR = 2 ** -10;
-const MAGNITUDE = 0x7fffffff;
+export const MAGNITUDE = 0x7fffffff;
 
 /** Statistics of some of a picture's tiles; those of all tiles are their sum. */
 export interface LayerShare {

@@ -87,6 +87,8 @@ export interface LayerTrace {
     /** Standard error of each neuron's total. */
     readonly standardError: Float64Array;
   };
+  /** Of a convolution: Σ of the maps of all kernels that read an input, or write an output after PixelShuffle. */
+  readonly channelPreviews?: { readonly inputs: PreviewAtlas; readonly outputs: PreviewAtlas };
 }
 
 /** Largest and mean |Σ contributions − network output before its final activation|, last layer. */
@@ -94,6 +96,8 @@ export interface Completeness {
   readonly layer: string;
   readonly largest: number;
   readonly mean: number;
+  /** Of a decoder: every traced layer's sum, PixelShuffle and σ against what the next layer is given. */
+  readonly layers?: readonly Omit<Completeness, 'layers'>[];
 }
 
 export type RegionFeature = 'edge' | 'color' | 'space';
@@ -152,6 +156,8 @@ export interface Clustering {
   readonly suggestions: readonly { readonly clusters: number; readonly silhouette: number }[];
   /** Dead neurons, left out. */
   readonly deadLeftOut: number;
+  /** Neurons of very large layers with the smallest totals, left out too. */
+  readonly weakLeftOut?: number;
   readonly points: readonly ClusterPoint[];
   readonly summaries: readonly ClusterSummary[];
 }

@@ -17,6 +17,8 @@ import type { Target } from '../inr/inside';
 import { affineLayers } from '../inr/layers';
 import { recognise } from '../inr/recognise';
 import type { Evidence, Inr, Known, NotRecognised, RecognitionContext } from '../inr/types';
+import { frameCount, type FrameFolder } from './frames';
+import { readTarget } from './target';
 import type { Alternative, Inspection, NotAnInr, Source } from './protocol';
 
 export interface Model {
@@ -35,12 +37,13 @@ type Recognised = { readonly inr: Inr; readonly ranked?: readonly Alternative[] 
  * Synchronous: worker only. The weights are in the returned model; the file is closed.
  * @throws CheckpointError @throws UsageError
  */
-export function inspectModel(source: Source): Model | NotAnInr {
+export function inspectModel(source: Source, frames?: FrameFolder): Model | NotAnInr {
   const began = performance.now();
   const opened = open(source);
   try {
     const read = performance.now() - began;
-    return result(source.file, opened, recognise(opened.checkpoint, opened.context), read, began);
+    const context = withFrames(opened.context, frames);
+    return result(source.file, opened, recognise(opened.checkpoint, context), read, began);
   } finally {
     opened.close();
   }
@@ -54,6 +57,7 @@ export interface NamedTarget {
 
 /**
  * The same, and what the files do not say is tried out: scored against the target where there is one.
+ * @param frames a folder of pictures: if the network paints frames, these are its
  * @throws CheckpointError @throws UsageError @throws CancelledError
  */
 export async function openModel(
@@ -61,19 +65,44 @@ export async function openModel(
   engine: Engine,
   target: NamedTarget | undefined,
   cancel: CancelToken,
+  frames?: FrameFolder,
 ): Promise<Model | NotAnInr> {
   const began = performance.now();
   const opened = open(source);
   const read = performance.now() - began;
   try {
     const evaluate = (inr: Inr, feed: EngineTensor) => runOnce(engine, inr, feed);
-    const found = await searchHypotheses(opened.checkpoint, opened.context, evaluate, {
-      ...(target && { target: target.picture, targetName: target.name }),
+    const context = withFrames(opened.context, frames);
+    const first = target ?? (frames && firstFrame(opened.checkpoint, context, frames));
+    const found = await searchHypotheses(opened.checkpoint, context, evaluate, {
+      ...(first && { target: first.picture, targetName: first.name }),
       cancel,
     });
     return result(source.file, opened, found, read, began);
   } finally {
     opened.close();
+  }
+}
+
+const withFrames = (context: RecognitionContext, frames: FrameFolder | undefined): RecognitionContext =>
+  frames ? { ...context, evidence: [...(context.evidence ?? []), frameCount(frames)] } : context;
+
+/** The first frame to compare with, if the network is one that paints frames of that size. */
+function firstFrame(
+  checkpoint: Checkpoint,
+  context: RecognitionContext,
+  { name, files }: FrameFolder,
+): NamedTarget | undefined {
+  const found = recognise(checkpoint, context);
+  if (!found.recognised || found.inr.domain.kind !== 'frames') return undefined;
+  try {
+    const picture = readTarget(files[0]);
+    const { height, width } = found.inr.signal;
+    if (picture.height !== height || picture.width !== width) return undefined;
+    return { name: `${name}${path.basename(files[0])}`, picture };
+  } catch {
+    // Another program's picture, or half written; nobody asked for it.
+    return undefined;
   }
 }
 

@@ -27,7 +27,7 @@ export interface Source {
   readonly config?: string;
   /** `--set` names and values, including `coords` and `size`. */
   readonly corrections: Readonly<Record<string, string>>;
-  /** Picture to compare with, absolute path. */
+  /** Picture, or folder of a video's frames, to compare with; absolute path. */
   readonly target?: string;
 }
 
@@ -90,6 +90,11 @@ export interface TraceOptions extends Source {
   readonly baseline?: 'zero' | 'mean';
   /** Bytes the activations may take before they are recomputed on demand. */
   readonly memoryBudget: number;
+  /** Frame of a video, the first when undefined; or its time from 0 to 1. */
+  readonly frame?: number;
+  readonly time?: number;
+  /** The last frame instead of one that the video does not have. */
+  readonly nearestFrame?: boolean;
 }
 
 /** Display-ready picture, 8-bit RGBA, row-major. */
@@ -99,7 +104,8 @@ export interface Picture {
   readonly rgba: Uint8ClampedArray;
 }
 
-export type Phase = 'reading' | 'recognising' | 'reconstructing' | 'tracing' | 'clustering' | 'findings';
+export type Phase =
+  'reading' | 'recognising' | 'reconstructing' | 'tracing' | 'clustering' | 'findings' | 'comparing';
 
 export type TraceEvent =
   | {
@@ -108,7 +114,8 @@ export type TraceEvent =
       readonly detail: string;
       /** 0–1 over the whole trace. */ readonly fraction: number;
     }
-  | { readonly type: 'inspected'; readonly inspection: Inspection }
+  /** @param traced names of the layers that are going to be traced, by traced-layer index */
+  | { readonly type: 'inspected'; readonly inspection: Inspection; readonly traced: readonly string[] }
   | {
       readonly type: 'reconstruction';
       readonly picture: Picture;
@@ -139,6 +146,8 @@ export interface TraceResult {
   readonly psnr?: number;
   /** Name of the picture that `psnr` compares with. */
   readonly target?: string;
+  /** Of a video only. */
+  readonly frame?: number;
   readonly layers: readonly LayerTrace[];
   readonly completeness: Completeness;
   readonly timings: Timings;
@@ -146,6 +155,69 @@ export interface TraceResult {
   /** Why another engine than the usual one ran; a sentence. */
   readonly engineNote?: string;
 }
+
+/** One frame of a video, traced after the first. */
+export type FrameResult = Required<Pick<TraceResult, 'frame'>> &
+  Pick<TraceResult, 'psnr' | 'target' | 'layers' | 'completeness'>;
+
+/** What changed from the frame before, and what moved. */
+export interface Motion {
+  /** The later one of the two. */
+  readonly frame: number;
+  /** What the optical flow was found in. */
+  readonly of: 'frames' | 'reconstruction';
+  /** Length of the displacement of each pixel, pixels. */
+  readonly flow: FloatMap;
+  /** Displacement along columns and rows. */
+  readonly direction: { readonly x: Float32Array; readonly y: Float32Array };
+  readonly layers: readonly {
+    readonly layer: number;
+    /** Σ over neurons of ||C(t)| − |C(t − 1)||. */
+    readonly change: FloatMap;
+    /** Correlation of the change with the length of the flow; NaN when nothing changes or moves. */
+    readonly pearson: number;
+    readonly spearman: number;
+  }[];
+}
+
+/** Neurons over the frames of a clip. */
+export interface Series {
+  readonly layer: number;
+  readonly frames: readonly number[];
+  readonly neurons: readonly {
+    readonly neuron: number;
+    /** Σ over pixels of |C|. */ readonly totals: Float64Array;
+  }[];
+}
+
+export interface ObjectsThroughTime {
+  readonly folder: string;
+  readonly layer: number;
+  readonly frames: readonly number[];
+  readonly objects: readonly {
+    /** Value of its pixels in the label images. */
+    readonly label: number;
+    /** Pixels, by frame. */
+    readonly areas: readonly number[];
+    /** Σ over its pixels of |C| of all neurons, divided by its area; NaN where it is not in the frame. */
+    readonly density: readonly number[];
+    /** The same, divided by its mean over the clip. */
+    readonly normalised: readonly number[];
+    /** Neurons that do most for it. */
+    readonly top: readonly {
+      readonly neuron: number;
+      readonly density: number;
+      readonly normalised: readonly number[];
+    }[];
+  }[];
+}
+
+type PhaseEvent = {
+  readonly type: 'phase';
+  readonly phase: Phase;
+  readonly detail: string;
+  readonly fraction: number;
+};
 
 /** A neuron by traced-layer index and its index in that layer. */
 export interface NeuronRef {
@@ -232,6 +304,32 @@ export interface Calls {
     };
     result: Preview | { readonly notAnInr: NotAnInr };
     event: never;
+  };
+  /** Another frame of a video takes the place of the one traced. @param first layer traced before the others */
+  frame: {
+    params: { readonly trace: string; readonly frame: number; readonly first?: string };
+    result: FrameResult;
+    event: TraceEvent;
+  };
+  /** A frame of a video without its maps. */
+  still: {
+    params: { readonly trace: string; readonly frame: number };
+    result: { readonly picture: Picture; readonly psnr?: number };
+    event: never;
+  };
+  /** The traced frame against the one before. */
+  motion: { params: { readonly trace: string }; result: Motion; event: PhaseEvent };
+  series: {
+    params: { readonly trace: string; readonly layer: number; readonly neurons: readonly number[] };
+    result: Series;
+    event: PhaseEvent;
+  };
+  /** A folder of label images that lies beside the checkpoint, absolute. */
+  findLabels: { params: { readonly trace: string }; result: string | null; event: never };
+  objects: {
+    params: { readonly trace: string; readonly layer: number; readonly folder: string };
+    result: ObjectsThroughTime;
+    event: PhaseEvent;
   };
   cluster: {
     params: {

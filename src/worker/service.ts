@@ -3,12 +3,19 @@ import { encode } from 'fast-png';
 import { EngineChooser } from '../engine/choose';
 import { ExitCode, UsageError, UserError, type CancelToken } from '../errors';
 import { replaceFile, writeWhole } from '../files';
+import type { Engine } from '../engine/types';
+import type { Inr } from '../inr/types';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { compare } from '../tracing/compare/compare';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace } from '../tracing/trace';
 import { removals, scaled, withoutNeurons } from './ablations';
 import { findingsOf, type Analysed } from './findings';
+import type { LayerTrace } from '../tracing/types';
+import { chosenLayers } from '../tracing/chosenLayers';
+import { layersUnasked } from '../tracing/video/trace';
+import { Clip } from './clip';
+import { comparablePicture, type Comparable } from './comparable';
 import { corrected, withCorrections, type CorrectedSource } from './corrections';
 import {
   assumeModel,
@@ -22,18 +29,93 @@ import {
 } from './model';
 import { TraceRegions } from './regions';
 import { digest } from './digest';
+import { framesOf, isFolder } from './frames';
 import { findTarget, readTarget } from './target';
+import { findLabels, motionOf, objectsOf, seriesOf } from './throughTime';
 import { writeNpy, writeNpz, type NpzArray } from './npz';
 import type { Pool } from './pool';
 import type { CallName, EventOf, Inspection, Params, Picture, Result, Source } from './protocol';
 
-interface LiveTrace extends Analysed {
-  readonly range: readonly [number, number];
-  readonly regions: TraceRegions;
+/** A traced picture or frame, and what it is compared with. */
+interface Traced {
+  readonly trace: Trace;
+  readonly psnr?: number;
+  readonly target?: Comparable & { readonly name: string };
+}
+
+/** What is the same for all frames of a trace. */
+type About = Pick<Analysed, 'inspection' | 'method' | 'baseline' | 'engine'>;
+
+class LiveTrace implements Analysed {
+  trace: Trace;
+  /** As shown, `[H, W, C]` in [0, 1]. */
+  target?: Float32Array;
+  targetName?: string;
+  regions: TraceRegions;
   /** The last layout of its neurons. */
   embedding?: Embedding;
   /** What it was asked for with. */
   embeddingKey?: string;
+
+  constructor(
+    readonly file: string,
+    { trace, target }: Traced,
+    private readonly clip: Clip | undefined,
+    private readonly about: About,
+  ) {
+    this.trace = trace;
+    this.compareWith(target);
+    this.regions = new TraceRegions(trace, file);
+  }
+
+  private compareWith(target: Traced['target']): void {
+    delete this.target;
+    delete this.targetName;
+    if (!target) return;
+    this.target = target.values;
+    this.targetName = target.name;
+  }
+
+  get inspection() {
+    return this.about.inspection;
+  }
+
+  get method() {
+    return this.about.method;
+  }
+
+  get baseline() {
+    return this.about.baseline;
+  }
+
+  get engine() {
+    return this.about.engine;
+  }
+
+  get range(): readonly [number, number] {
+    return this.trace.inr.outputRange;
+  }
+
+  /** @throws UsageError for a picture */
+  clipOf(): Clip {
+    if (this.clip) return this.clip;
+    throw new UsageError(`${path.basename(this.file)} paints one picture, not a video.`);
+  }
+
+  /** Another frame takes the place of the one shown. */
+  show({ trace, target }: Traced): void {
+    this.trace.dispose();
+    this.trace = trace;
+    this.compareWith(target);
+    this.regions = new TraceRegions(trace, this.file);
+    delete this.embedding;
+    delete this.embeddingKey;
+  }
+
+  close(): void {
+    this.trace.dispose();
+    this.clip?.dispose();
+  }
 }
 
 type Handlers = {
@@ -71,7 +153,8 @@ export class Service {
     inspect: async (given) => {
       const source = withCorrections(given);
       await readTrainingCode(source);
-      const opened = await naming(source, () => inspectModel(source));
+      const frames = framesOf(source.file, source.target);
+      const opened = await naming(source, () => inspectModel(source, frames));
       if (isModel(opened)) return inspectionOf(opened, source);
       return opened.known ? inspectionOf({ inspection: opened.known }, source) : { notAnInr: opened };
     },
@@ -110,67 +193,67 @@ export class Service {
       const { engine, note } = await this.engines.chosen();
       if (this.pool) this.pool.choice = this.engines.choice;
       this.pool?.warm();
+      const frames = framesOf(options.file, options.target);
       const target = targetOf(options);
       await readTrainingCode(options);
-      const model = await naming(options, () => openModel(options, engine, target, cancel));
+      const model = await naming(options, () => openModel(options, engine, target, cancel, frames));
       if (!isModel(model)) return { notAnInr: model };
       cancel.throwIfCancelled();
-      const { inr, timings } = model;
       const inspection = inspectionOf(model, options);
-      emit({ type: 'inspected', inspection });
+      const traced = options.layers ? chosenLayers(model.inr, options.layers) : layersUnasked(model.inr);
+      emit({ type: 'inspected', inspection, traced: traced.map(({ name }) => name) });
       emit({ type: 'phase', phase: 'reconstructing', detail: 'Drawing the picture', fraction: 0.05 });
-      const { height, width, channels } = inr.signal;
-      const comparable = target && comparablePicture(target, inr.signal, options.target !== undefined);
-
-      let score: number | undefined;
+      const { memoryBudget, layers, method, baseline } = options;
+      const how = { memoryBudget, method, ...(baseline && { baseline }), ...(layers && { layers }) };
+      const clip = Clip.isOne(model.inr) ? new Clip(model, options, engine, how, frames) : undefined;
       const traceBegan = performance.now();
-      const trace = await traceInr(inr, engine, {
-        memoryBudget: options.memoryBudget,
-        method: options.method,
-        ...(options.baseline && { baseline: options.baseline }),
-        ...(options.layers && { layers: options.layers }),
-        cancel,
-        ...(this.pool?.worthwhile(height * width) && { runPass: this.pool.run }),
-        onReconstruction: (values, size) => {
-          if (size.height !== height || size.width !== width) {
-            const coarse = { ...size, rgba: toRgba(values, channels, inr.outputRange) };
-            emit({ type: 'reconstruction', picture: enlarged(coarse, width, height) });
-            return;
-          }
-          score = comparable && psnr(scaled(values, inr.outputRange), comparable.values);
-          emit({
-            type: 'reconstruction',
-            picture: { width, height, rgba: toRgba(values, channels, inr.outputRange) },
-            ...(score !== undefined && { psnr: score }),
-            ...(comparable && { target: comparable.picture }),
-          });
-        },
-        onLayer: (index, layer) => emit({ type: 'layer', index, layer }),
-        onProgress: (detail, fraction) =>
-          emit({ type: 'phase', phase: 'tracing', detail, fraction: 0.05 + 0.95 * fraction }),
-      });
-      this.traces.get(id)?.trace.dispose();
-      this.traces.set(id, {
-        trace,
-        range: inr.outputRange,
-        inspection,
-        method: options.method,
-        baseline: options.baseline ?? 'zero',
-        engine: engine.name,
-        regions: new TraceRegions(trace, options.file),
-        ...(comparable && target && { target: comparable.values, targetName: target.name }),
-      });
+      const shown = await (clip
+        ? traceClip(clip, frameOf(options, clip), emit, cancel)
+        : tracePicture(model, options, engine, this.pool, target, emit, cancel));
+      this.traces.get(id)?.close();
+      this.traces.set(
+        id,
+        new LiveTrace(options.file, shown, clip, {
+          inspection,
+          method: options.method,
+          baseline: options.baseline ?? 'zero',
+          engine: engine.name,
+        }),
+      );
       const ended = performance.now();
       return {
         inspection,
-        ...(score !== undefined && { psnr: score }),
-        ...(comparable && target && { target: target.name }),
-        layers: trace.layers,
-        completeness: trace.completeness,
-        timings: { ...timings, trace: ended - traceBegan, total: ended - began },
+        ...resultOf(shown),
+        ...(clip && { frame: shown.trace.frame }),
+        timings: { ...model.timings, trace: ended - traceBegan, total: ended - began },
         engine: engine.name,
         ...(note !== undefined && { engineNote: note }),
       };
+    },
+
+    frame: async ({ trace: id, frame, first }, emit, cancel) => {
+      const live = this.live(id);
+      const traced = await traceClip(live.clipOf(), frame, emit, cancel, first);
+      // Closed meanwhile: nobody waits for it.
+      if (this.traces.get(id) === live) live.show(traced);
+      else traced.trace.dispose();
+      return { frame, ...resultOf(traced) };
+    },
+    still: async ({ trace, frame }) => this.live(trace).clipOf().still(frame),
+    motion: async ({ trace: id }, emit, cancel) => {
+      const live = this.live(id);
+      return motionOf(live.clipOf(), live.trace, cancel, comparing(emit));
+    },
+    series: async ({ trace, layer, neurons }, emit, cancel) =>
+      seriesOf(this.live(trace).clipOf(), layer, neurons, cancel, comparing(emit)),
+    findLabels: async ({ trace }) => {
+      const live = this.live(trace);
+      return Promise.resolve(findLabels(live.file, live.clipOf().frames) ?? null);
+    },
+    objects: async ({ trace: id, layer, folder }, emit, cancel) => {
+      const live = this.live(id);
+      const { neurons } = live.trace.layers[layer];
+      return objectsOf(live.clipOf(), { index: layer, neurons }, folder, cancel, comparing(emit));
     },
 
     cluster: async ({ trace: id, with: others = [], options }, emit, cancel) => {
@@ -234,7 +317,7 @@ export class Service {
     digest: ({ file }, _, cancel) => digest(file, cancel),
 
     close: async ({ trace }) => {
-      this.traces.get(trace)?.trace.dispose();
+      this.traces.get(trace)?.close();
       this.traces.delete(trace);
       return Promise.resolve(null);
     },
@@ -254,6 +337,99 @@ function explained(error: unknown): never {
   }
   throw error;
 }
+const comparing = (emit: (event: EventOf<'motion'>) => void) => (detail: string, fraction: number) =>
+  emit({ type: 'phase', phase: 'comparing', detail, fraction });
+
+type Emit = (event: EventOf<'trace'>) => void;
+
+/** What follows the trace of a picture while it is being traced. */
+function following(inr: Inr, comparable: Comparable | undefined, emit: Emit, scored: (psnr: number) => void) {
+  const { height, width, channels } = inr.signal;
+  return {
+    onReconstruction: (values: Float32Array, size: { readonly height: number; readonly width: number }) => {
+      if (size.height !== height || size.width !== width) {
+        const coarse = { ...size, rgba: toRgba(values, channels, inr.outputRange) };
+        emit({ type: 'reconstruction', picture: enlarged(coarse, width, height) });
+        return;
+      }
+      const score = comparable && psnr(scaled(values, inr.outputRange), comparable.values);
+      if (score !== undefined) scored(score);
+      emit({
+        type: 'reconstruction',
+        picture: { width, height, rgba: toRgba(values, channels, inr.outputRange) },
+        ...(score !== undefined && { psnr: score }),
+        ...(comparable && { target: comparable.picture }),
+      });
+    },
+    onLayer: (index: number, layer: LayerTrace) => emit({ type: 'layer', index, layer }),
+    onProgress: (detail: string, fraction: number) =>
+      emit({ type: 'phase', phase: 'tracing', detail, fraction: 0.05 + 0.95 * fraction }),
+  };
+}
+
+async function tracePicture(
+  { inr }: Model,
+  options: Params<'trace'>['options'],
+  engine: Engine,
+  pool: Pool | undefined,
+  target: NamedTarget | undefined,
+  emit: Emit,
+  cancel: CancelToken,
+): Promise<Traced> {
+  if ((options.frame ?? 0) !== 0 || (options.time ?? 0) !== 0) {
+    throw new UsageError(
+      `${inr.title} paints one picture here; leave the frame out, or say how many there are with --set frames=N.`,
+    );
+  }
+  const comparable = target && comparablePicture(target, inr.signal, options.target !== undefined);
+  let score: number | undefined;
+  const trace = await traceInr(inr, engine, {
+    memoryBudget: options.memoryBudget,
+    method: options.method,
+    ...(options.baseline && { baseline: options.baseline }),
+    ...(options.layers && { layers: options.layers }),
+    cancel,
+    ...(pool?.worthwhile(inr.signal.height * inr.signal.width) && { runPass: pool.run }),
+    ...following(inr, comparable, emit, (psnr) => (score = psnr)),
+  });
+  return {
+    trace,
+    ...(score !== undefined && { psnr: score }),
+    ...(comparable && target && { target: { ...comparable, name: target.name } }),
+  };
+}
+
+async function traceClip(
+  clip: Clip,
+  frame: number,
+  emit: Emit,
+  cancel: CancelToken,
+  first?: string,
+): Promise<Traced> {
+  const { inr } = clip.modelAt(frame);
+  const target = clip.targetOf(frame);
+  let score: number | undefined;
+  const follow = following(inr, target, emit, (psnr) => (score = psnr));
+  const trace = await clip.trace(frame, { cancel, ...follow }, first);
+  return { trace, ...(score !== undefined && { psnr: score }), ...(target && { target }) };
+}
+
+function resultOf({ trace, psnr, target }: Traced) {
+  return {
+    ...(psnr !== undefined && { psnr }),
+    ...(target && { target: target.name }),
+    layers: trace.layers,
+    completeness: trace.completeness,
+  };
+}
+
+/** The frame asked for; the one at `time`. @throws UsageError */
+const frameOf = ({ frame, time, nearestFrame }: Params<'trace'>['options'], clip: Clip) =>
+  time !== undefined
+    ? clip.frameAt(time)
+    : nearestFrame
+      ? Math.min(frame ?? 0, clip.frames - 1)
+      : (frame ?? 0);
 
 const inspectionOf = (
   { inspection }: Pick<Model, 'inspection'>,
@@ -279,6 +455,7 @@ async function saving(file: string, write: () => Promise<void>): Promise<void> {
   try {
     await write();
   } catch (error) {
+    if (error instanceof UserError) throw error;
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new UserError(
       `${file} could not be written (${reason}); choose another folder.`,
@@ -287,11 +464,26 @@ async function saving(file: string, write: () => Promise<void>): Promise<void> {
   }
 }
 
+/** A ZIP file without its 64-bit extension ends here. */
+const MOST_BYTES = 2 ** 32 - 2 ** 20;
+
 function* npzArrays(trace: Trace): Generator<NpzArray> {
   const { height, width, channels } = trace.inr.signal;
-  for (const [index, { name, neurons, last }] of trace.layers.entries()) {
-    yield { name, shape: [neurons, height, width], pieces: trace.maps(index) };
-    if (last) {
+  const maps = trace.layers.map(({ neurons, last, convolution }) =>
+    last ? neurons * (convolution ? 2 : 1 + channels) : neurons,
+  );
+  if (maps.reduce((a, b) => a + b, channels) * height * width * 4 > MOST_BYTES) {
+    throw new UsageError(
+      'The maps of these layers do not fit into one NPZ file of 4 GB; give fewer layers at a time with --layers.',
+    );
+  }
+  for (const [index, { name, neurons, last, convolution }] of trace.layers.entries()) {
+    const maps = convolution ? [convolution.inputs, convolution.outputs] : [neurons];
+    yield { name, shape: [...maps, height, width], pieces: trace.maps(index) };
+    if (last && convolution) {
+      // A kernel of the head is already one of a channel.
+      yield { name: `${name}:channels`, shape: [...maps, height, width], pieces: trace.channelMaps(index) };
+    } else if (last) {
       const shape = [neurons, channels, height, width];
       yield { name: `${name}:channels`, shape, pieces: trace.channelMaps(index) };
     }
@@ -312,6 +504,7 @@ function enlarged({ width: columns, height: rows, rgba }: Picture, width: number
 
 /** The picture that was given, or one that lies beside the checkpoint. @throws UsageError */
 function targetOf({ file, target }: Source): NamedTarget | undefined {
+  if (target !== undefined && isFolder(target)) return undefined;
   if (target !== undefined) return { name: path.basename(target), picture: readTarget(target) };
   const found = findTarget(file);
   if (found === undefined) return undefined;
@@ -321,29 +514,4 @@ function targetOf({ file, target }: Source): NamedTarget | undefined {
     // Nobody asked for it.
     return undefined;
   }
-}
-
-/**
- * The target as shown, and as [0, 1] values `[H, W, C]`; undefined when one that nobody asked for has
- * another size. @throws UsageError when one that was asked for has
- */
-function comparablePicture(
-  { name, picture }: NamedTarget,
-  { height, width, channels }: { height: number; width: number; channels: number },
-  asked: boolean,
-): { readonly picture: Picture; readonly values: Float32Array } | undefined {
-  if (picture.width !== width || picture.height !== height) {
-    if (!asked) return undefined;
-    throw new UsageError(
-      `The target ${name} is ${picture.height}x${picture.width}, but the network paints ` +
-        `${height}x${width}; give a target of that size, or set --size ${picture.height}x${picture.width}.`,
-    );
-  }
-  const values = new Float32Array(height * width * channels);
-  for (let p = 0, at = 0; p < height * width; p++) {
-    for (let c = 0; c < channels; c++) {
-      values[at++] = picture.data[p * picture.channels + Math.min(c, picture.channels - 1)];
-    }
-  }
-  return { picture: { width, height, rgba: toRgba(values, channels, [0, 1]) }, values };
 }

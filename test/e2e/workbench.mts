@@ -173,7 +173,10 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
       path.join(project, '.vscode/settings.json'),
       JSON.stringify({ 'workbench.colorTheme': 'Default Dark Modern', 'editor.minimap.enabled': false }),
     );
-    for (const [name, content] of Object.entries(files)) await writeFile(path.join(project, name), content);
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(path.dirname(path.join(project, name)), { recursive: true });
+      await writeFile(path.join(project, name), content);
+    }
     const page = await warm.newPage();
     await page.goto(workbenchUrl(server.origin, { folder: project }));
     await page.locator('.explorer-folders-view').getByRole('treeitem').first().waitFor({ timeout: 60_000 });

@@ -3,7 +3,7 @@ import type { LitElement } from 'lit';
 import type { LayerTrace } from '../../src/tracing/types';
 import type { LinkView } from '../../src/panels/link';
 import type { ViewCalls } from '../../src/panels/protocol';
-import type { Ablation, FloatMap, PixelProbe } from '../../src/worker/protocol';
+import type { Ablation, FloatMap, Picture, PixelProbe } from '../../src/worker/protocol';
 import { Intent, merged } from '../shared/intent';
 import { Latest } from '../shared/host';
 import { Memo } from '../shared/memo';
@@ -141,6 +141,26 @@ export class Canvas {
     this.element.requestUpdate();
   }
 
+  private scrubbing = false;
+
+  /** The frame looked at is not (yet) the one that maps are of. */
+  get moving(): boolean {
+    const { view, selection } = this.session;
+    if (this.scrubbing) return true;
+    return typeof view?.frame === 'number' && view.frame !== selection.frame && !view.frameError;
+  }
+
+  scrub(moving: boolean): void {
+    this.scrubbing = moving;
+    this.element.requestUpdate();
+  }
+
+  /** Another frame's picture, before the host has traced it. */
+  showStill(picture: Picture): void {
+    this.session.reconstruction = picture;
+    this.element.requestUpdate();
+  }
+
   requestUpdate(): void {
     this.element.requestUpdate();
   }
@@ -193,7 +213,7 @@ export class Canvas {
 
   /** What the picture shows: what was chosen as far as it is possible now. */
   get mode(): PictureMode {
-    return modeOf(this, this.intent.value.mode);
+    return modeOf(this, this.moving ? 'reconstruction' : this.intent.value.mode);
   }
 
   get layout(): 'one' | 'beside' | 'wipe' {

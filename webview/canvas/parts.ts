@@ -9,8 +9,10 @@ import type { nothing, TemplateResult } from 'lit';
 import { ablationControls } from './ablation';
 import { assumptions } from './assumptions';
 import type { Canvas } from './canvas';
+import { channelsPart } from './channels';
 import { regionLayer, regionSide, regionTools } from './regions';
 import { history } from './history';
+import { timePart } from './time';
 
 export type Slot =
   /** Full-width rows below the toolbar. */
@@ -34,6 +36,8 @@ export interface Part {
 }
 
 const parts: readonly Part[] = [
+  timePart,
+  channelsPart,
   { slot: 'banner', render: assumptions },
   regionTools,
   regionLayer,

@@ -69,6 +69,8 @@ export class ContactSheet extends LitElement {
   @property({ attribute: false }) atlas: PreviewAtlas | null = null;
   /** Neurons in the order shown. */
   @property({ attribute: false }) order: Uint32Array = new Uint32Array(0);
+  /** What a neuron is called. */
+  @property({ attribute: false }) name: (neuron: number) => string = String;
   @property({ attribute: false }) share: Float64Array = new Float64Array(0);
   @property({ attribute: false }) look: Look | null = null;
   @property({ type: Number }) size = 88;
@@ -93,6 +95,11 @@ export class ContactSheet extends LitElement {
   private drawnSharp: SharpMaps | null = null;
   private stillTimer = 0;
   private readonly resized = new ResizeObserver(() => this.requestUpdate());
+
+  private called(neuron: number): string {
+    const name = this.name(neuron);
+    return name === String(neuron) ? `Neuron ${name}` : name;
+  }
 
   private get grid(): Grid {
     const aspect = this.atlas ? this.atlas.height / this.atlas.width : 1;
@@ -142,7 +149,7 @@ export class ContactSheet extends LitElement {
               aria-setsize=${this.order.length}
               aria-posinset=${this.active + 1}
             >
-              Neuron ${neuron}, share ${percent(this.share[neuron])}
+              ${this.called(neuron)}, share ${percent(this.share[neuron])}
             </div>`
       }
     </div>`;
@@ -293,7 +300,7 @@ export class ContactSheet extends LitElement {
     const middle = top + mapHeight + (tileHeight - mapHeight) / 2 + 1;
     pen.fillStyle = isSelected ? colours.selectedText : colours.text;
     pen.textAlign = 'left';
-    pen.fillText(String(neuron), x + 2, middle);
+    pen.fillText(this.name(neuron), x + 2, middle);
     if (mapWidth < 64) return;
     pen.fillStyle = isSelected ? colours.selectedText : colours.muted;
     pen.textAlign = 'right';
@@ -333,7 +340,7 @@ export class ContactSheet extends LitElement {
     this.hovered = at;
     const neuron = this.order[at];
     this.scroller.title =
-      neuron === undefined ? '' : `Neuron ${neuron} · share ${percent(this.share[neuron], 2)}`;
+      neuron === undefined ? '' : `${this.called(neuron)} · share ${percent(this.share[neuron], 2)}`;
     this.scroller.style.cursor = neuron === undefined ? '' : 'pointer';
     this.draw();
   }

@@ -5,6 +5,7 @@ import { integer, percent, plural } from '../shared/format';
 import { Memo } from '../shared/memo';
 import { clustersOf, neuronOrder, sheetSorts, type SheetSort } from '../shared/order';
 import { ALPHA, type Canvas } from './canvas';
+import { channelSheet, neuronNames, ofOpenedChannel, openChannel } from './channels';
 import { inSlot } from './parts';
 import '../shared/disclosure';
 import type { Look, SharpMaps } from '../shared/mapRenderer';
@@ -161,14 +162,20 @@ function note(canvas: Canvas, layer: LayerTrace) {
   const share = neuronsPerPixel.find(({ alpha }) => alpha === ALPHA);
   const stats = [
     `Gini ${d.gini.toFixed(2)}`,
-    `${plural(d.neuronsFor50, 'neuron')} hold half, ${integer(d.neuronsFor90)} hold 90 %`,
+    `${plural(d.neuronsFor50, layer.convolution ? 'kernel' : 'neuron')} hold half, ${integer(d.neuronsFor90)} hold 90 %`,
     ...(d.dead > 0 ? [`${integer(d.dead)} dead`] : []),
     ...(share ? [`${percent(share.mean)} count at a pixel`] : []),
   ];
-  const reach = last ? 'adds up to the pixel exactly' : 'reaches the next layer, not yet the pixel';
+  const reach = last
+    ? 'adds up to the pixel exactly'
+    : layer.convolution
+      ? 'reaches the frame through the layers behind it, imitated'
+      : 'reaches the next layer, not yet the pixel';
   const coordinates =
     canvas.layerIndex === 0 && neurons <= 3 && canvas.session.view?.inspection?.encoding === 'none';
-  const title = `A neuron’s map is ${layer.mapDefinition}, with c_ij its share in output j. It ${reach}.`;
+  const title = layer.convolution
+    ? `A kernel’s map is ${layer.mapDefinition}. It ${reach}.`
+    : `A neuron’s map is ${layer.mapDefinition}, with c_ij its share in output j. It ${reach}.`;
   return html`<p class="note muted" data-testid="note" title=${title}>
     <span class="ellipsis">${stats.join(' · ')}</span>
     ${
@@ -206,15 +213,18 @@ function sheet(canvas: Canvas) {
   }
   const { sort, hideDead, signed, shared, size, gamma } = canvas.intent.value;
   const inRegion = session.region?.layers[canvas.layerIndex]?.share;
-  const shown = order.get([layer, sort, hideDead, session.clustering, inRegion], () => {
+  const channels = channelSheet(canvas);
+  const all = order.get([layer, sort, hideDead, session.clustering, inRegion], () => {
     const known = sheetSorts.find((name) => name === sort) ?? 'share';
     const clusters = clustersOf(session.clustering, canvas.layerIndex, layer.neurons);
     return neuronOrder(layer, known, hideDead, clusters, inRegion);
   });
-  const look = looks.get([layer, theme.signed, signed, shared, gamma], () => ({
+  const shown = channels?.order ?? ofOpenedChannel(canvas, all);
+  const atlas = channels?.atlas ?? layer.previews;
+  const look = looks.get([atlas, theme.signed, signed, shared, gamma], () => ({
     colours: signed ? theme.signed : theme.magnitude,
     signed,
-    limit: shared ? layer.previews.limit.reduce((a, b) => Math.max(a, b), 0) : null,
+    limit: shared ? atlas.limit.reduce((a, b) => Math.max(a, b), 0) : null,
     gamma,
   }));
   return html`${note(canvas, layer)}
@@ -225,18 +235,22 @@ function sheet(canvas: Canvas) {
           <button class="link" @click=${() => canvas.set({ hideDead: false })}>Show them</button>
         </div>`
       : html`<nc-sheet
-          .atlas=${layer.previews}
+          .atlas=${atlas}
           .order=${shown}
-          .share=${layer.statistics.share}
+          .name=${channels?.name ?? neuronNames(layer)}
+          .share=${channels?.share ?? layer.statistics.share}
           .look=${look}
-          .sharpen=${sharpener(canvas, layer)}
+          .sharpen=${channels ? null : sharpener(canvas, layer)}
           .size=${size}
-          .selected=${canvas.selected}
+          .selected=${channels ? [] : canvas.selected}
           .colours=${sheetColours.get([theme.signed, theme.muted, theme.background], () => coloursOf(theme))}
           label="Contribution maps of ${layer.name}, by ${sort}"
           @size-change=${({ detail }: CustomEvent<number>) =>
             canvas.set({ size: Math.round(Math.max(smallest, Math.min(largestSize, detail))) })}
-          @select-neurons=${({ detail }: CustomEvent<number[]>) => canvas.choose(detail)}
+          @select-neurons=${({ detail }: CustomEvent<number[]>) => {
+            if (!channels) canvas.choose(detail);
+            else if (detail.length > 0) openChannel(canvas, detail.at(-1)!);
+          }}
         ></nc-sheet>`
   }`;
 }

@@ -131,6 +131,37 @@ export const styles = [
     .banner p {
       margin: 4px 0 4px 20px;
     }
+    .time {
+      padding: 4px 12px 0;
+      min-width: 0;
+    }
+    .time nc-timeline {
+      flex: 1;
+    }
+    .topics {
+      display: flex;
+      flex: none;
+      gap: 2px;
+    }
+    .topics button {
+      padding: 1px 8px;
+      border-radius: 10px;
+      color: var(--muted);
+    }
+    .topics button:hover {
+      color: var(--vscode-foreground);
+    }
+    .topics button[aria-pressed='true'],
+    .topics button[aria-checked='true'] {
+      color: var(--vscode-inputOption-activeForeground, var(--vscode-foreground));
+      background: var(--vscode-inputOption-activeBackground);
+      outline: 1px solid var(--vscode-inputOption-activeBorder, transparent);
+      outline-offset: -1px;
+    }
+    .channels {
+      padding: 4px 12px 0;
+      font-size: 12px;
+    }
     main {
       flex: 1;
       min-height: 0;

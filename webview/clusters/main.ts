@@ -358,10 +358,11 @@ export class ClustersView extends LitElement {
   }
 }
 
-const facts = ({ silhouette, deadLeftOut, seed }: Clustering) =>
+const facts = ({ silhouette, deadLeftOut, weakLeftOut = 0, seed }: Clustering) =>
   [
     `Silhouette ${significant(silhouette, 2)}`,
     ...(deadLeftOut > 0 ? [`${integer(deadLeftOut)} dead left out`] : []),
+    ...(weakLeftOut > 0 ? [`${integer(weakLeftOut)} weakest left out`] : []),
     `seed ${seed}`,
   ].join(' · ');
 

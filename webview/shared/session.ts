@@ -13,7 +13,7 @@ import type { Picture } from '../../src/worker/protocol';
 import { Host } from './host';
 import { shortNames } from './names';
 
-const nothing: Selection = { layer: -1, neurons: [], pixel: null, region: null };
+const nothing: Selection = { layer: -1, neurons: [], pixel: null, region: null, frame: 0 };
 
 /** How long the host may take to repeat a selection made here before its own word counts again. */
 const ECHO_MILLISECONDS = 1000;
@@ -142,9 +142,9 @@ export class Session implements ReactiveController {
   }
 
   private rename(): void {
-    const planned = this.view?.inspection?.layers.filter(({ neurons }) => neurons > 0) ?? [];
+    const planned = this.view?.traced ?? [];
     const count = Math.max(planned.length, this.layers.length);
-    const full = Array.from({ length: count }, (_, i) => this.layers[i]?.name ?? planned[i]?.name ?? '');
+    const full = Array.from({ length: count }, (_, i) => this.layers[i]?.name ?? planned[i] ?? '');
     this.names = shortNames(full);
   }
 }

@@ -1,17 +1,565 @@
 /** Frames of NeRV-like decoders: contributions of convolution kernels (tracing.md §1). */
 import type { Engine } from '../../engine/types';
-import { UsageError } from '../../errors';
-import type { Inr } from '../../inr/types';
+import { neverCancelled, UsageError, type CancelToken } from '../../errors';
+import type { Inr, TracedLayer } from '../../inr/types';
+import type { FloatMap, NeuronRef, PixelProbe } from '../../worker/protocol';
+import type { Ablated, Baseline } from '../ablation';
+import { chosenLayers } from '../chosenLayers';
+import type { PictureValues } from '../regions';
+import { distributedness, type Thresholds } from '../statistics';
 import type { Trace, TraceOptions } from '../trace';
+import type { Completeness, LayerTrace } from '../types';
+import { activationOf } from './activation';
+import { KernelConvolutions } from './convolutions';
+import { kernelSize, KernelPath } from './path';
+import { kernelsAtPixel } from './pixel';
+import { FrameRunner, interleaved } from './runner';
+import { withoutKernels, type Removal } from './without';
+import { KernelStatistics, previewSide } from './statistics';
+
+/** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
+const ALPHAS = [0.1, 0.5] as const;
+/** Contributions (kernels × pixels) that are traced unasked; the head and the last two blocks always are. */
+const UNASKED = 2 ** 29;
+const ALWAYS = 3;
+/** Milliseconds after which the event loop gets its turn. */
+const TURN = 40;
+
+export interface FrameOptions extends TraceOptions {
+  /** Of the same network, for many frames one after another. */
+  readonly runner?: FrameRunner;
+  /** Layer that is traced before the others. */
+  readonly first?: string;
+}
 
 /**
- * Traces the kernels of a decoder at one frame.
- * @throws CancelledError @throws UsageError when a layer is not the network's
+ * Traces the kernels of a decoder at one frame. Without `layers`, the head and the last two blocks, and the
+ * ones before as long as they are small.
+ * @throws CancelledError @throws UsageError when a layer is not the network's, or the frame not the video's
  */
-export function traceFrame(inr: Inr, _engine: Engine, _options: TraceOptions): Promise<Trace> {
-  return Promise.reject(
-    new UsageError(
-      `${inr.title} is recognised, but tracing is for networks from (row, column) to a picture; use inspect.`,
-    ),
+export async function traceFrame(inr: Inr, engine: Engine, options: FrameOptions): Promise<VideoTrace> {
+  const {
+    cancel = neverCancelled,
+    frame = 0,
+    memoryBudget,
+    first,
+    onReconstruction,
+    onLayer,
+    onProgress,
+  } = options;
+  if (inr.layers.length === 0 || inr.layers.some(({ kind }) => kind !== 'convolution')) {
+    throw new UsageError(
+      `${inr.title} is recognised, but its layers are no chain of convolutions that could be traced; use inspect.`,
+    );
+  }
+  const { method = 'xinc' } = options;
+  if (method !== 'xinc') {
+    throw new UsageError(
+      `Kernels of a video network are traced by the method xinc only, not by ${method}; use xinc.`,
+    );
+  }
+  checkFrame(inr, frame);
+  const wanted = options.layers ? chosenLayers(inr, options.layers) : layersUnasked(inr);
+  onProgress?.('Drawing the frame', 0);
+  const trace = await VideoTrace.of(
+    options.runner ?? new FrameRunner(inr, engine),
+    frame,
+    wanted,
+    memoryBudget,
   );
+  cancel.throwIfCancelled();
+  onReconstruction?.(trace.reconstruction, inr.signal);
+
+  const costs = wanted.map(({ inputs, outputs }) => inputs * outputs);
+  const whole = costs.reduce((a, b) => a + b, 0);
+  // The head first: it is small, and what reaches the pixels.
+  let done = 0;
+  const order = [...wanted.keys()]
+    .reverse()
+    .sort((a, b) => Number(wanted[b].name === first) - Number(wanted[a].name === first));
+  for (const [count, index] of order.entries()) {
+    const detail = `Tracing layer ${count + 1} of ${wanted.length}: ${wanted[index].name}`;
+    const progress = (fraction: number) =>
+      onProgress?.(detail, 0.05 + (0.95 * (done + costs[index] * fraction)) / whole);
+    progress(0);
+    const layer = await trace.addLayer(index, cancel, progress);
+    done += costs[index];
+    onLayer?.(index, layer);
+  }
+  return trace;
+}
+
+/** @throws UsageError */
+export function checkFrame({ signal, domain }: Inr, frame: number): void {
+  const end = domain.kind === 'frames' ? Math.max(domain.divisor, signal.frames - 1) : signal.frames - 1;
+  // t = 1 lies behind the last frame of most code bases, but the network has a value there.
+  if (frame >= 0 && (frame < signal.frames || (frame <= end && !Number.isInteger(frame)))) return;
+  throw new UsageError(
+    `There is no frame ${frame}: the video has ${signal.frames}, from 0 to ${signal.frames - 1}. ` +
+      'Give another frame, or the number of frames with --set frames=N.',
+  );
+}
+
+/** Layers traced when nobody says which. */
+export function layersUnasked({ layers, signal, domain }: Inr): readonly TracedLayer[] {
+  if (domain.kind !== 'frames') return layers;
+  const pixels = signal.height * signal.width;
+  let sum = 0;
+  let first = layers.length;
+  while (first > 0) {
+    const { inputs, outputs } = layers[first - 1];
+    sum += inputs * outputs * pixels;
+    if (layers.length - first >= ALWAYS && sum > UNASKED) break;
+    first--;
+  }
+  return layers.slice(first);
+}
+
+interface Kernels {
+  readonly layer: TracedLayer;
+  readonly path: KernelPath;
+  readonly convolutions: KernelConvolutions;
+  /** `[inputs, h, w]` */
+  readonly input: Float32Array;
+  /** What the network makes of it: the next layer's input, or of the head the affine output. */
+  readonly result: Float32Array;
+  /** Layers from this one to the head. */
+  readonly from: readonly TracedLayer[];
+  thresholds?: Thresholds;
+  /** Neurons per pixel at the first α. */
+  above?: Float32Array;
+}
+
+/** The trace of one frame: statistics of every kernel, and maps on demand. */
+export class VideoTrace implements Trace {
+  layers: LayerTrace[] = [];
+  private readonly residuals: Completeness[] = [];
+
+  private constructor(
+    private readonly runner: FrameRunner,
+    readonly frame: number,
+    readonly reconstruction: Float32Array,
+    private readonly kernels: readonly Kernels[],
+    /** Bytes that values kept between the two rounds may take. */
+    private readonly budget: number,
+  ) {
+    this.layers.length = kernels.length;
+  }
+
+  get inr(): Inr {
+    return this.runner.inr;
+  }
+
+  private get engine(): Engine {
+    return this.runner.engine;
+  }
+
+  /** Runs the network at one frame. @throws CancelledError */
+  static async of(
+    runner: FrameRunner,
+    frame: number,
+    wanted: readonly TracedLayer[],
+    budget: number,
+  ): Promise<VideoTrace> {
+    const { inr, engine } = runner;
+    const { layers, graph, signal } = inr;
+    const head = layers.at(-1)!;
+    const following = wanted.map((layer) => layers[layers.indexOf(layer) + 1]?.input ?? head.preActivation);
+    const names = [...new Set([graph.output, ...wanted.map(({ input }) => input), ...following])];
+    const values = await runner.run(frame, names);
+    const kernels = wanted.map((layer, k): Kernels => {
+      const input = values.get(layer.input)!;
+      const [height, width] = input.shape.slice(-2);
+      const from = layers.slice(layers.indexOf(layer));
+      const side = previewSide(layer.inputs * layer.outputs, signal.height, signal.width);
+      return {
+        layer,
+        path: new KernelPath(from, 0, { height, width }, side),
+        convolutions: new KernelConvolutions(engine, layer, input.data, height, width),
+        input: input.data,
+        result: values.get(following[k])!.data,
+        from,
+      };
+    });
+    const reconstruction = interleaved(values.get(graph.output)!.data, signal.channels);
+    return new VideoTrace(runner, frame, reconstruction, kernels, budget / 4);
+  }
+
+  /** Of the head, and of each block: Σ over kernels, then σ, against what the next layer is given. */
+  get completeness(): Completeness {
+    const head = this.inr.layers.at(-1)!.name;
+    const own = this.residuals.find(({ layer }) => layer === head);
+    return { ...(own ?? { layer: '', largest: NaN, mean: NaN }), layers: this.residuals };
+  }
+
+  /** Every kernel of a layer, its path ready to be read. @throws CancelledError */
+  private async eachKernel(
+    { path, convolutions, layer }: Kernels,
+    cancel: CancelToken,
+    visit: (input: number, output: number) => void,
+    { progress, onResults }: EachKernelOptions = {},
+  ): Promise<void> {
+    const { inputs, outputs } = layer;
+    const { most } = convolutions;
+    const area = path.height * path.width;
+    const runs: { readonly input: number; readonly outputs: readonly number[] }[] = [];
+    for (let input = 0; input < inputs; input++) {
+      for (let from = 0; from < outputs; from += most) {
+        const count = Math.min(most, outputs - from);
+        runs.push({ input, outputs: Array.from({ length: count }, (_, k) => from + k) });
+      }
+    }
+    const into = new Float32Array(most * area);
+    const turn = new Turn(cancel);
+    for (const [k, run] of runs.entries()) {
+      const results = await convolutions.run(run.input, run.outputs, { into });
+      onResults?.(run.outputs[0], results);
+      for (const [at, output] of run.outputs.entries()) {
+        path.descend(results, at * area, output);
+        visit(run.input, output);
+        if (turn.due) await turn.pause(() => progress?.((k + at / run.outputs.length) / runs.length));
+      }
+    }
+  }
+
+  /** @throws CancelledError */
+  async addLayer(
+    index: number,
+    cancel: CancelToken,
+    progress: (fraction: number) => void,
+  ): Promise<LayerTrace> {
+    const kernels = this.kernels[index];
+    const { layer, path } = kernels;
+    const { inputs, outputs } = layer;
+    const shuffle = layer.shuffle ?? 1;
+    const statistics = new KernelStatistics(path, inputs, outputs, shuffle);
+    const sums = new Float64Array(outputs * path.height * path.width);
+    // The second round is much shorter when what the frame is made from is still there.
+    const { lowSize } = path;
+    const kept =
+      inputs * outputs * lowSize * 4 <= this.budget ? this.runner.borrow(inputs * outputs * lowSize) : null;
+    const first = (input: number, output: number) => {
+      statistics.add(input, output);
+      if (kept) path.keep(kept, (input * outputs + output) * lowSize);
+    };
+    await this.eachKernel(kernels, cancel, first, {
+      progress: (fraction) => progress(0.6 * fraction),
+      onResults: (output, results) => {
+        const from = output * path.height * path.width;
+        for (let k = 0; k < results.length; k++) sums[from + k] += results[k];
+      },
+    });
+    this.residuals.push(residual(kernels, sums));
+    const thresholds = (kernels.thresholds = statistics.thresholds());
+    statistics.beginSecond(thresholds.at(ALPHAS[0]));
+    const second = (fraction: number) => progress(0.6 + 0.4 * fraction);
+    if (kept) {
+      const turn = new Turn(cancel);
+      for (let neuron = 0; neuron < inputs * outputs; neuron++) {
+        const output = neuron % outputs;
+        path.take(kept, neuron * lowSize, output);
+        statistics.compare((neuron - output) / outputs, output);
+        if (turn.due) await turn.pause(() => second(neuron / (inputs * outputs)));
+      }
+    } else {
+      await this.eachKernel(kernels, cancel, (input, output) => statistics.compare(input, output), {
+        progress: second,
+      });
+    }
+    if (kept) this.runner.giveBack(kept);
+    kernels.above = statistics.above();
+    const gathered = statistics.statistics();
+    const result: LayerTrace = {
+      name: layer.name,
+      kind: 'convolution',
+      neurons: inputs * outputs,
+      outputs,
+      convolution: { inputs, outputs, kernel: kernelSize(layer), shuffle },
+      activation: layer.activation,
+      last: layer.last,
+      mapDefinition: definition(kernels),
+      statistics: gathered,
+      distributedness: distributedness(gathered.total),
+      neuronsPerPixel: ALPHAS.map((alpha) => thresholds.summary(alpha)),
+      previews: statistics.atlas(),
+      channelPreviews: statistics.channels(),
+    };
+    this.layers[index] = result;
+    return result;
+  }
+
+  private at(index: number): Kernels {
+    const kernels = this.kernels[index];
+    if (!kernels) throw new RangeError(`no traced layer ${index}`);
+    return kernels;
+  }
+
+  private picture(data: Float32Array): FloatMap {
+    return { width: this.inr.signal.width, height: this.inr.signal.height, data };
+  }
+
+  /** Some kernels of a layer, their path ready to be read. @throws RangeError when there is no such kernel */
+  private async some(
+    { layer, path, convolutions }: Kernels,
+    neurons: readonly number[],
+    visit: (neuron: number) => void,
+  ): Promise<void> {
+    const byInput = new Map<number, number[]>();
+    for (const neuron of neurons) {
+      const [input, output] = kernelOf(layer, neuron);
+      const outputs = byInput.get(input);
+      if (outputs) outputs.push(output);
+      else byInput.set(input, [output]);
+    }
+    const area = path.height * path.width;
+    for (const [input, all] of byInput) {
+      for (let from = 0; from < all.length; from += convolutions.most) {
+        const outputs = all.slice(from, from + convolutions.most);
+        const results = await convolutions.run(input, outputs);
+        for (const [k, output] of outputs.entries()) {
+          path.descend(results, k * area, output);
+          visit(input * layer.outputs + output);
+        }
+      }
+    }
+  }
+
+  async map({ layer, neuron }: NeuronRef): Promise<FloatMap> {
+    const kernels = this.at(layer);
+    const out = new Float32Array(this.pixels);
+    await this.some(kernels, [neuron], () => kernels.path.map(out));
+    return this.picture(out);
+  }
+
+  private get pixels(): number {
+    return this.inr.signal.height * this.inr.signal.width;
+  }
+
+  async sum(layer: number, neurons: readonly number[]): Promise<FloatMap> {
+    const kernels = this.at(layer);
+    const { width, height } = this.inr.signal;
+    const out = new Float32Array(this.pixels);
+    const row = new Float32Array(width);
+    await this.some(kernels, neurons, () => {
+      for (let y = 0; y < height; y++) {
+        kernels.path.row(y, row);
+        for (let x = 0; x < width; x++) out[y * width + x] += row[x];
+      }
+    });
+    return this.picture(out);
+  }
+
+  /** What a kernel adds to its layer is taken away, or its mean put in its place. */
+  async without(
+    neurons: readonly NeuronRef[],
+    baseline: Baseline,
+    step: number,
+    cancel: CancelToken,
+  ): Promise<Ablated> {
+    const removals: Removal[] = [];
+    for (const index of new Set(neurons.map(({ layer }) => layer))) {
+      const own = new Set(neurons.filter((ref) => ref.layer === index).map(({ neuron }) => neuron));
+      const { layer, path, convolutions } = this.at(index);
+      const kernels = Array.from(own, (neuron) => kernelOf(layer, neuron));
+      const { height, width } = path;
+      const area = height * width;
+      if (baseline === 'zero') {
+        removals.push({ layer, kernels });
+        continue;
+      }
+      const data = new Float32Array(layer.outputs * area);
+      for (const [input, output] of kernels) {
+        cancel.throwIfCancelled();
+        const mean = convolutions.plane(input).reduce((sum, v) => sum + v, 0) / area;
+        const x = new Float32Array(area).fill(mean);
+        const added = await convolutions.run(input, [output], { x, bias: false });
+        for (let k = 0; k < area; k++) data[output * area + k] += added[k];
+      }
+      removals.push({ layer, kernels, instead: { data, height, width } });
+    }
+    const { graph, signal } = this.inr;
+    const runner = new FrameRunner({ ...this.inr, graph: withoutKernels(graph, removals) }, this.engine);
+    try {
+      const drawn = await runner.picture(this.frame);
+      cancel.throwIfCancelled();
+      const { height, width, channels } = signal;
+      const [rows, columns] = [Math.ceil(height / step), Math.ceil(width / step)];
+      const values = new Float32Array(rows * columns * channels);
+      for (let y = 0, at = 0; y < height; y += step) {
+        for (let x = 0; x < width; x += step, at += channels) {
+          const from = (y * width + x) * channels;
+          values.set(drawn.subarray(from, from + channels), at);
+        }
+      }
+      return { height: rows, width: columns, step, values };
+    } finally {
+      runner.release();
+    }
+  }
+
+  async eachRun(
+    layer: number,
+    cancel: CancelToken,
+    visit: (neuron: number, start: number, values: Float32Array) => void,
+  ): Promise<void> {
+    const kernels = this.at(layer);
+    const values = new Float32Array(this.pixels);
+    await this.eachKernel(kernels, cancel, (input, output) => {
+      kernels.path.map(values);
+      visit(input * kernels.layer.outputs + output, 0, values);
+    });
+  }
+
+  picture01(): PictureValues {
+    const { signal, outputRange } = this.inr;
+    const [low, high] = outputRange;
+    const data = this.reconstruction.map((v) => Math.min(1, Math.max(0, (v - low) / (high - low))));
+    return { height: signal.height, width: signal.width, channels: signal.channels, data };
+  }
+
+  async neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap> {
+    const kernels = this.at(layer);
+    if (alpha === ALPHAS[0] && kernels.above) return this.picture(kernels.above.slice());
+    const limit = kernels.thresholds!.at(alpha);
+    const part = 1 / (kernels.layer.inputs * kernels.layer.outputs);
+    const out = new Float32Array(this.pixels);
+    await this.eachRun(layer, neverCancelled, (_, start, values) => {
+      for (let k = 0; k < values.length; k++) if (Math.abs(values[k]) > limit) out[start + k] += part;
+    });
+    return this.picture(out);
+  }
+
+  probe(row: number, column: number, top: number): Promise<PixelProbe> {
+    const { height, width, channels } = this.inr.signal;
+    if (!(row >= 0 && row < height && column >= 0 && column < width)) {
+      throw new RangeError(`pixel ${row}, ${column} is outside the ${height}x${width} picture`);
+    }
+    const layers = [...this.kernels.entries()]
+      .filter(([index]) => this.layers[index])
+      .map(([index, { layer, path, input }]) => {
+        const values = kernelsAtPixel(layer, path, input, row, column);
+        const strongest = strongestOf(values, top).map((neuron) => ({
+          neuron,
+          contribution: values[neuron],
+        }));
+        const all = values.reduce((sum, v) => sum + Math.abs(v), 0);
+        const held = strongest.reduce((sum, { contribution }) => sum + Math.abs(contribution), 0);
+        return { layer: index, top: strongest, held: all > 0 ? held / all : 0 };
+      });
+    const pixel = (row * width + column) * channels;
+    const value = Array.from(this.reconstruction.subarray(pixel, pixel + channels));
+    return Promise.resolve({ row, column, value, layers });
+  }
+
+  async *maps(layer: number): AsyncGenerator<Float32Array> {
+    const kernels = this.at(layer);
+    const { inputs, outputs } = kernels.layer;
+    const { most } = kernels.convolutions;
+    const out = new Float32Array(this.pixels);
+    const area = kernels.path.height * kernels.path.width;
+    for (let input = 0; input < inputs; input++) {
+      for (let from = 0; from < outputs; from += most) {
+        const some = Array.from({ length: Math.min(most, outputs - from) }, (_, k) => from + k);
+        const results = await kernels.convolutions.run(input, some);
+        for (const [k, output] of some.entries()) {
+          kernels.path.descend(results, k * area, output);
+          kernels.path.map(out);
+          yield out;
+        }
+      }
+    }
+  }
+
+  /** A kernel of the head is one of a channel. */
+  channelMaps(layer: number): AsyncIterable<Float32Array> {
+    return this.maps(layer);
+  }
+
+  dispose(): void {
+    for (const { convolutions } of this.kernels) void convolutions.release();
+  }
+}
+
+/** Gives the event loop its turn now and then. */
+class Turn {
+  private began = performance.now();
+  private calls = 0;
+
+  constructor(private readonly cancel: CancelToken) {}
+
+  get due(): boolean {
+    // The clock is asked now and then only.
+    return (++this.calls & 7) === 0 && performance.now() - this.began > TURN;
+  }
+
+  /** @throws CancelledError */
+  async pause(progress: () => void): Promise<void> {
+    this.cancel.throwIfCancelled();
+    progress();
+    await new Promise((resolve) => setImmediate(resolve));
+    this.began = performance.now();
+  }
+}
+
+interface EachKernelOptions {
+  readonly progress?: (fraction: number) => void;
+  /** Takes what consecutive output channels, the first of them named, make of an input channel. */
+  readonly onResults?: (output: number, results: Float32Array) => void;
+}
+
+function kernelOf({ name, inputs, outputs }: TracedLayer, neuron: number): readonly [number, number] {
+  if (!Number.isInteger(neuron) || neuron < 0 || neuron >= inputs * outputs) {
+    throw new RangeError(`${name} has no kernel ${neuron}`);
+  }
+  return [Math.floor(neuron / outputs), neuron % outputs];
+}
+
+/** Indices of the largest magnitudes, descending; without sorting them all. */
+function strongestOf(values: Float32Array, count: number): number[] {
+  const chosen: number[] = [];
+  for (let k = 0; k < values.length; k++) {
+    const magnitude = Math.abs(values[k]);
+    if (chosen.length === count && magnitude <= Math.abs(values[chosen[count - 1]])) continue;
+    let at = chosen.length;
+    while (at > 0 && Math.abs(values[chosen[at - 1]]) < magnitude) at--;
+    chosen.splice(at, 0, k);
+    if (chosen.length > count) chosen.pop();
+  }
+  return chosen;
+}
+
+/** PixelShuffle and σ of Σ over kernels against what the network hands on. */
+function residual({ layer, path, result }: Kernels, sums: Float64Array): Completeness {
+  const s = layer.shuffle ?? 1;
+  const { height, width } = path;
+  const shuffled = new Float32Array(sums.length);
+  for (let o = 0, at = 0; o < layer.outputs; o++) {
+    const channel = Math.floor(o / s ** 2);
+    const [row, column] = [Math.floor((o % s ** 2) / s), o % s];
+    for (let y = 0; y < height; y++) {
+      const from = (channel * height * s + y * s + row) * width * s + column;
+      for (let x = 0; x < width; x++) shuffled[from + x * s] = sums[at++];
+    }
+  }
+  activationOf(layer)?.(shuffled, 0, shuffled.length);
+  let largest = 0;
+  let sum = 0;
+  for (let k = 0; k < shuffled.length; k++) {
+    const difference = Math.abs(shuffled[k] - result[k]);
+    largest = Math.max(largest, difference);
+    sum += difference;
+  }
+  return { layer: layer.name, largest, mean: sum / shuffled.length };
+}
+
+function definition({ layer, from, path }: Kernels): string {
+  if (layer.last) return 'W_oi ∗ x_i + b_o/n';
+  const sigma = path.activate ? layer.activation.toUpperCase() : '';
+  const own = `${sigma}(W_oi ∗ x_i + b_o/n)`;
+  const behindIt = from.slice(1).map((l) => {
+    const k = kernelSize(l);
+    const scale = l.shuffle ?? 1;
+    return `mean ${k}×${k}${l.last ? '' : `, up ×${scale}, ${sigma}`}`;
+  });
+  return [layer.shuffle ? `${own} at its phase` : own, ...behindIt].join(' → ');
 }

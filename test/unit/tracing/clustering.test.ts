@@ -17,6 +17,7 @@ const embedding = (points: readonly (readonly [number, number])[]): Embedding =>
   options: { features: 'edge', seed: 0, layers: [0] },
   neurons: points.map((_, neuron) => ({ layer: 0, neuron })),
   deadLeftOut: 2,
+  weakLeftOut: 0,
   affinities: [],
   points,
   maps: { height: 1, width: 1, data: Float32Array.from(points, (_, i) => i / points.length) },

@@ -1,0 +1,113 @@
+import type { TracedLayer } from '../../inr/types';
+import { kernelSize, type KernelPath, type Stage } from './path';
+
+/** Rows and columns of a part of a picture, ends excluded. */
+interface Window {
+  readonly top: number;
+  readonly bottom: number;
+  readonly left: number;
+  readonly right: number;
+}
+
+const heightOf = ({ top, bottom }: Window) => bottom - top;
+const widthOf = ({ left, right }: Window) => right - left;
+
+/** What a stage reads to give a window. */
+function read({ rows, columns }: Stage, { top, bottom, left, right }: Window): Window {
+  const span = (taps: Stage['rows'], from: number, to: number) => {
+    const starts = taps.start.subarray(from, to);
+    const first = starts.reduce((a, b) => Math.min(a, b));
+    return [first, starts.reduce((a, b) => Math.max(a, b)) + taps.width] as const;
+  };
+  const [a, b] = span(rows, top, bottom);
+  const [c, d] = span(columns, left, right);
+  return { top: a, bottom: b, left: c, right: d };
+}
+
+function stageWindow(
+  { rows, columns, offset }: Stage,
+  values: Float32Array,
+  from: Window,
+  to: Window,
+): Float32Array {
+  const out = new Float32Array(heightOf(to) * widthOf(to));
+  let at = 0;
+  for (let y = to.top; y < to.bottom; y++) {
+    for (let x = to.left; x < to.right; x++) {
+      let sum = offset ? offset.rows[y] * offset.columns[x] : 0;
+      for (let j = 0; j < rows.width; j++) {
+        const weight = rows.weights[y * rows.width + j];
+        if (weight === 0) continue;
+        const row = (rows.start[y] + j - from.top) * widthOf(from) - from.left + columns.start[x];
+        for (let k = 0; k < columns.width; k++) {
+          sum += weight * columns.weights[x * columns.width + k] * values[row + k];
+        }
+      }
+      out[at++] = sum;
+    }
+  }
+  return out;
+}
+
+/**
+ * Contributions of all kernels of a layer to one pixel, `[inputs · outputs]`: only the few places that it
+ * depends on are computed.
+ * @param input the layer's input, `[inputs, height, width]`
+ */
+export function kernelsAtPixel(
+  layer: TracedLayer,
+  path: KernelPath,
+  input: Float32Array,
+  row: number,
+  column: number,
+): Float32Array {
+  const { inputs, outputs } = layer;
+  const { height, width, activate } = path;
+  const kernel = kernelSize(layer);
+  const reach = (kernel - 1) / 2;
+  const pixel = { top: row, bottom: row + 1, left: column, right: column + 1 };
+  const plans = path.branches.map(({ stages, last }) => {
+    const all = [...stages, last];
+    const windows = [pixel];
+    for (const stage of all.toReversed()) windows.unshift(read(stage, windows[0]));
+    return { all, windows };
+  });
+  const contributions = new Float32Array(inputs * outputs);
+  for (let i = 0; i < inputs; i++) {
+    const plane = input.subarray(i * height * width, (i + 1) * height * width);
+    for (let o = 0; o < outputs; o++) {
+      const { all, windows } = plans[o % plans.length];
+      const weights = layer.weight.subarray(
+        (o * inputs + i) * kernel ** 2,
+        (o * inputs + i + 1) * kernel ** 2,
+      );
+      let values: Float32Array = convolved(windows[0], (layer.bias?.[o] ?? 0) / inputs, weights);
+      for (const [k, stage] of all.entries()) {
+        activate?.(values, 0, values.length);
+        if (stage.offset && activate) values = values.map((v) => v - activate.atZero);
+        values = stageWindow(stage, values, windows[k], windows[k + 1]);
+      }
+      contributions[i * outputs + o] = values[0];
+    }
+
+    function convolved({ top, bottom, left, right }: Window, bias: number, weights: Float32Array) {
+      const out = new Float32Array((bottom - top) * (right - left));
+      let at = 0;
+      for (let y = top; y < bottom; y++) {
+        for (let x = left; x < right; x++) {
+          let sum = bias;
+          for (let dy = -reach; dy <= reach; dy++) {
+            if (y + dy < 0 || y + dy >= height) continue;
+            for (let dx = -reach; dx <= reach; dx++) {
+              if (x + dx < 0 || x + dx >= width) continue;
+              sum += weights[(dy + reach) * kernel + dx + reach] * plane[(y + dy) * width + x + dx];
+            }
+          }
+          out[at++] = sum;
+        }
+      }
+      return out;
+    }
+  }
+  return contributions;
+}

@@ -1,0 +1,63 @@
+import type { Engine, EngineSession, EngineTensor } from '../../engine/types';
+import type { Inr } from '../../inr/types';
+
+/** Runs a decoder frame by frame; what it needs for that is made ready once. */
+export class FrameRunner {
+  private readonly sessions = new Map<string, Promise<EngineSession>>();
+  private spare: Float32Array | undefined;
+
+  constructor(
+    readonly inr: Inr,
+    readonly engine: Engine,
+  ) {}
+
+  /** Values of the graph at one frame, by name. @param frame a fraction lies between two frames */
+  async run(frame: number, names: readonly string[]): Promise<ReadonlyMap<string, EngineTensor>> {
+    const { graph, domain } = this.inr;
+    if (domain.kind !== 'frames') throw new Error('pixels are not frames');
+    const key = names.join('\n');
+    let session = this.sessions.get(key);
+    if (!session) this.sessions.set(key, (session = this.engine.load(graph, names)));
+    const t = Float32Array.of(frame / domain.divisor);
+    return (await session).run(new Map([[graph.inputs[0].name, { shape: [1, 1], data: t }]]));
+  }
+
+  /** Memory for that many numbers, with anything in it; touching fresh memory takes longer than using it. */
+  borrow(size: number): Float32Array {
+    const { spare } = this;
+    this.spare = undefined;
+    return spare && spare.length >= size ? spare : new Float32Array(size);
+  }
+
+  giveBack(memory: Float32Array): void {
+    this.spare = memory;
+  }
+
+  /** One frame, `[H, W, C]`, unclamped. */
+  async picture(frame: number): Promise<Float32Array> {
+    const { graph, signal } = this.inr;
+    const values = await this.run(frame, [graph.output]);
+    return interleaved(values.get(graph.output)!.data, signal.channels);
+  }
+
+  release(): void {
+    for (const session of this.sessions.values()) {
+      void session.then(
+        (loaded) => loaded.release(),
+        () => undefined,
+      );
+    }
+    this.sessions.clear();
+    this.spare = undefined;
+  }
+}
+
+/** `[1, C, H, W]` as `[H, W, C]`. */
+export function interleaved(planes: Float32Array, channels: number): Float32Array {
+  const pixels = planes.length / channels;
+  const out = new Float32Array(planes.length);
+  for (let c = 0; c < channels; c++) {
+    for (let p = 0, at = c; p < pixels; p++, at += channels) out[at] = planes[c * pixels + p];
+  }
+  return out;
+}

@@ -1,0 +1,95 @@
+/** A video network, as a person looks at it: its frames, its kernels by channel, and what moves. */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { decode } from 'fast-png';
+import { root } from '../../scripts/lib/project.mjs';
+import { expect, test } from './workbench.mjs';
+
+const sample = path.join(root, 'samples/video');
+const files: Record<string, Buffer> = {
+  'clip/nerv.pth': readFileSync(path.join(sample, 'checkpoints/nerv.pth')),
+};
+for (const folder of ['frames', 'labels']) {
+  for (const name of readdirSync(path.join(sample, folder))) {
+    files[`clip/${folder}/${name}`] = readFileSync(path.join(sample, folder, name));
+  }
+}
+
+test.describe('a video', () => {
+  test.use({ files });
+
+  test('is traced, moved through time, opened channel by channel, and its motion seen', async ({
+    workbench,
+  }) => {
+    const { page } = workbench;
+    await workbench.openFolder('clip');
+    await workbench.trace('nerv.pth');
+    const canvas = await workbench.panel('canvas');
+    await expect(canvas.getByTestId('facts')).toContainText('traced in', { timeout: 120_000 });
+    await expect(canvas.getByTestId('where')).toContainText('Frame 0 of 15');
+    await canvas.getByTestId('layer-2').click();
+    await canvas.getByTestId('group-input').click();
+    const sheet = canvas.getByTestId('sheet');
+    await expect(sheet).toBeVisible();
+    await workbench.shot('video-1-channels');
+    const pixels = async () => {
+      const { data } = decode(await sheet.screenshot());
+      return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64');
+    };
+    const picture = () =>
+      canvas.getByTestId('reconstruction').evaluate((element) => (element as HTMLCanvasElement).toDataURL());
+
+    await test.step('the frame and its maps follow the slider', async () => {
+      const [mapsBefore, pictureBefore] = [await pixels(), await picture()];
+      await canvas.getByTestId('frame').fill('9');
+      await expect(canvas.getByTestId('where')).toContainText('Frame 9 of 15');
+      await expect(canvas.getByTestId('maps-of')).toHaveText('maps of this frame', { timeout: 60_000 });
+      expect(await picture()).not.toBe(pictureBefore);
+      await expect.poll(async () => (await pixels()) === mapsBefore).toBe(false);
+      await workbench.shot('video-2-moved');
+    });
+
+    await test.step('a channel opens into its kernels, and one of them covers the picture', async () => {
+      const box = (await sheet.boundingBox())!;
+      await sheet.click({ position: { x: Math.min(40, box.width / 2), y: 30 } });
+      await expect(canvas.getByTestId('close-channel')).toBeVisible();
+      await sheet.click({ position: { x: 40, y: 30 } });
+      await expect(canvas.getByTestId('mode-map')).toHaveText(/over picture/);
+      await workbench.shot('video-3-kernels');
+      await canvas.getByTestId('topic-neurons').click();
+      await expect(canvas.getByTestId('series')).toBeVisible({ timeout: 60_000 });
+      await workbench.shot('video-4-series');
+      await canvas.getByTestId('close-channel').click();
+    });
+
+    await test.step('motion lies beside the change of each layer', async () => {
+      await canvas.getByTestId('topic-motion').click();
+      const motion = canvas.getByTestId('motion');
+      await expect(motion).toBeVisible({ timeout: 90_000 });
+      await expect(motion.locator('canvas')).toHaveCount(
+        3 + (await canvas.locator('[data-testid^=layer-]').count()),
+      );
+      await expect(motion).toContainText(/Pearson −?\d\.\d\d, Spearman −?\d\.\d\d/);
+      await workbench.shot('video-5-motion');
+    });
+
+    await test.step('objects come from the folder of labels beside it', async () => {
+      await canvas.getByTestId('topic-objects').click();
+      await expect(canvas.getByTestId('objects')).toContainText('object 4', { timeout: 120_000 });
+      await workbench.shot('video-6-objects');
+      await canvas.getByTestId('topic-objects').click();
+    });
+
+    await test.step('it plays', async () => {
+      await canvas.getByTestId('play').click();
+      const seen = new Set<string>();
+      await expect
+        .poll(async () => seen.add(await picture()).size, { timeout: 30_000, intervals: [50] })
+        .toBeGreaterThan(5);
+      await canvas.getByTestId('play').click();
+      await expect(canvas.getByTestId('maps-of')).toHaveText('maps of this frame', { timeout: 60_000 });
+      await workbench.shot('video-7-played');
+    });
+    await expect(page.locator('.notification-toast')).toHaveCount(0);
+  });
+});
