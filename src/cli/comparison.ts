@@ -31,6 +31,8 @@ export function comparisonJson(inspections: Both<Inspection>, comparison: Compar
   };
 }
 
+/** Differences below are what float32 leaves of none. */
+const ROUNDING = 1e-5;
 /** Neurons named for each layer. */
 const MOST_CHANGED = 5;
 
@@ -44,8 +46,8 @@ export function comparisonText(
   );
   if (output) {
     lines.push(
-      output.largest === 0
-        ? 'The pictures are identical.'
+      output.largest < ROUNDING
+        ? 'The pictures are the same.'
         : `The pictures: ${decibel(output.psnr)} between them, largest difference ${output.largest.toFixed(3)}, mean ${output.mean.toFixed(4)}`,
     );
   }
@@ -64,7 +66,7 @@ function layerLines(layer: LayerComparison): string[] {
   const { name, neurons, dead, gini, neuronsFor50, pairs, unmatched, swap, reason, meanCorrelation } = layer;
   const both = <T>([a, b]: Both<T>, show: (value: T) => string = String) =>
     show(a) === show(b) ? show(a) : `${show(a)} → ${show(b)}`;
-  const changed = pairs.filter(({ moved }) => moved > 0).slice(0, MOST_CHANGED);
+  const changed = pairs.filter(({ difference }) => difference > ROUNDING).slice(0, MOST_CHANGED);
   const cost =
     swap &&
     (swap.likeness === Infinity

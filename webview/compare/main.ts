@@ -423,8 +423,8 @@ export class CompareView extends LitElement {
         <div class="about number">
           <span>${i === k ? `#${i}` : `#${i} → #${k}`}</span>
           <span class="muted" title="Correlation of the maps"
-            >r ${correlation.toFixed(2).replace('-', '−')} · share ${percent(shareA)} → ${percent(shareB)} ·
-            differs ${percent(difference, 0)}</span
+            >r ${correlation === null ? '–' : correlation.toFixed(2).replace('-', '−')} · share
+            ${percent(shareA)} → ${percent(shareB)} · differs ${percent(difference, 0)}</span
           >
         </div>
       </li>`;

@@ -9,7 +9,7 @@ import type { FloatMap } from '../../worker/protocol';
 import { psnr } from '../picture';
 import { sampleIndices, seededRandom } from '../random';
 import type { Trace } from '../trace';
-import { correlations, match, MOST_ASSIGNED, sampleMaps, type SampledMaps } from './matching';
+import { constants, correlations, match, MOST_ASSIGNED, sampleMaps, type SampledMaps } from './matching';
 import { sameBuild, signIsFree, unitsOf, withLayerOf } from './swap';
 
 /** Pixels that maps are compared on. */
@@ -26,8 +26,8 @@ export interface Compared {
 export interface NeuronPair {
   readonly a: number;
   readonly b: number;
-  /** Pearson correlation of the two maps. */
-  readonly correlation: number;
+  /** Pearson correlation of the two maps; null where both are constant, as those of dead neurons are. */
+  readonly correlation: number | null;
   /** Σ|C_a − C_b| / Σ(|C_a| + |C_b|): 0 for equal maps, 1 for maps of different places or opposite signs. */
   readonly difference: number;
   /** Σ|C_a − C_b| as a part of the layer's Σ|C_a|: how much of the layer moved with this neuron. */
@@ -52,7 +52,7 @@ export interface LayerComparison {
   readonly matched: 'identity' | 'assignment';
   /** Why so, a sentence. */
   readonly reason: string;
-  /** Without signs on hidden layers whose units may be turned. */
+  /** Of pairs that are not both constant; without signs on hidden layers whose units may be turned. */
   readonly meanCorrelation: number;
   /** The neurons that moved most of the layer come first. */
   readonly pairs: readonly NeuronPair[];
@@ -209,8 +209,9 @@ async function compareLayer(
   cancel.throwIfCancelled();
   // On hidden layers a map's sign may be the sign that a unit happens to have; at the picture it counts.
   const free = !first.last && signIsFree(a.inr, layer[0]) && signIsFree(b.inr, layer[1]);
+  const constant = [constants(maps[0]), constants(maps[1])] as const;
   const matching = similarity
-    ? match(free ? similarity.map(Math.abs) : similarity, ...counts)
+    ? match(free ? similarity.map(Math.abs) : similarity, ...counts, constant)
     : {
         by: 'identity' as const,
         partner: Int32Array.from({ length: counts[0] }, (_, i) => (i < counts[1] ? i : -1)),
@@ -228,7 +229,7 @@ async function compareLayer(
     pairs.push({
       a: i,
       b: k,
-      correlation: correlated[i],
+      correlation: constant[0][i] && constant[1][k] ? null : correlated[i],
       difference: sizes > 0 ? difference / sizes : 0,
       moved: whole > 0 ? difference / whole : 0,
       shareA: first.statistics.share[i],
@@ -253,9 +254,9 @@ async function compareLayer(
       meanTotal: [sumOf(first.statistics.total) / pixels[0], sumOf(second.statistics.total) / pixels[1]],
       matched: matching.by,
       reason: reasonOf(matching, counts),
-      meanCorrelation:
-        pairs.reduce((sum, pair) => sum + (free ? Math.abs(pair.correlation) : pair.correlation), 0) /
-        Math.max(1, pairs.length),
+      meanCorrelation: meanOf(
+        pairs.flatMap(({ correlation: r }) => (r === null ? [] : [free ? Math.abs(r) : r])),
+      ),
       pairs,
       unmatched: [
         [...partner.keys()].filter((i) => partner[i] < 0),
@@ -264,6 +265,9 @@ async function compareLayer(
     },
   };
 }
+
+const meanOf = (values: readonly number[]) =>
+  values.length > 0 ? values.reduce((sum, v) => sum + v, 0) / values.length : 0;
 
 const sumOf = (values: Float64Array) => values.reduce((sum, v) => sum + v, 0);
 

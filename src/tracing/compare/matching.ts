@@ -102,12 +102,26 @@ export interface Matching {
   readonly assignedMean: number | null;
 }
 
-export function match(similarity: Float32Array, a: number, b: number): Matching {
+/** Maps that are constant, such as those of dead neurons: they correlate with nothing. */
+export function constants(maps: SampledMaps): Uint8Array {
+  const rows = normalised(maps);
+  return Uint8Array.from({ length: maps.neurons }, (_, i) =>
+    rows.subarray(i * maps.pixels, (i + 1) * maps.pixels).every((v) => v === 0) ? 1 : 0,
+  );
+}
+
+/** @param constant neurons of a and of b whose maps are constant: two of them say nothing about the match */
+export function match(
+  similarity: Float32Array,
+  a: number,
+  b: number,
+  constant: readonly [Uint8Array, Uint8Array],
+): Matching {
   const identity = Int32Array.from({ length: a }, (_, i) => (i < b ? i : -1));
   const mean = (partner: Int32Array) => {
     let [sum, count] = [0, 0];
     partner.forEach((j, i) => {
-      if (j < 0) return;
+      if (j < 0 || (constant[0][i] && constant[1][j])) return;
       sum += similarity[i * b + j];
       count++;
     });

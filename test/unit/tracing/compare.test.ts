@@ -111,7 +111,7 @@ describe('a shuffled copy, some of its units with their signs turned', () => {
       expect(layer.matched).toBe(k === 0 ? 'identity' : 'assignment');
       for (const { a, b, correlation } of layer.pairs) {
         expect(reference.orders[k][b]).toBe(a);
-        expect(Math.abs(correlation)).toBeCloseTo(1, 4);
+        expect(Math.abs(correlation!)).toBeCloseTo(1, 4);
         if (k === layers.length - 1) expect(correlation).toBeGreaterThan(0);
       }
       expect(layer.swap!.likeness).toBeGreaterThan(90);
@@ -130,6 +130,20 @@ describe('another seed', () => {
       for (const [i, pair] of byA(layer).entries()) {
         expect(pair.correlation).toBeCloseTo(wanted.correlation[i], 4);
       }
+    }
+  });
+});
+
+describe('a network with dead neurons and itself', () => {
+  it('is the same: pairs of dead neurons count for nothing', async () => {
+    const file = path.join(root, 'samples/pictures/checkpoints/fourier.pth');
+    const id = await trace(file);
+    const { layers } = await service.call('compare', { a: id, b: id }, () => {}, neverCancelled);
+    expect(layers.some(({ dead }) => dead[0] > 0)).toBe(true);
+    for (const layer of layers) {
+      expect(layer.matched).toBe('identity');
+      expect(layer.meanCorrelation).toBeCloseTo(1, 4);
+      expect(layer.swap!.likeness).toBe(Infinity);
     }
   });
 });
