@@ -109,8 +109,11 @@ test('pictures are compared, measured, read off and exported', async ({ workbenc
       setTimeout(() => extension.restoreContext(), 100);
     });
     await expect.poll(async () => difference(before, await drawn())).toBeLessThan(0.01);
-    await canvas.locator('nc-sheet').evaluate((element: HTMLElement & { useGpu?: boolean }) => {
-      element.useGpu = false;
+    // What the sheet does when the GPU refuses.
+    await canvas.locator('nc-sheet').evaluate((element) => {
+      const sheet = element as unknown as { useGpu: boolean; release(): void };
+      sheet.release();
+      sheet.useGpu = false;
     });
     await expect
       .poll(async () =>

@@ -148,7 +148,10 @@ function pictureFigure(canvas: Canvas, options: FigureOptions, ink: Ink): HTMLCa
     }
     if (options.scaleBar && i === 0) scaleBar(pen, ink, transform.scale, width, height);
     const range = mode.range?.(canvas);
-    if (range && options.scaleBar) colourBar(pen, ink, range, x + width, height);
+    if (range && options.scaleBar) {
+      // Where both do not fit side by side, above each other.
+      colourBar(pen, ink, range, x + width, width < 300 ? 38 : height);
+    }
     if (options.caption) drawCaption(pen, ink, x, height, width, captions[i]);
   });
   return out;

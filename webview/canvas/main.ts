@@ -53,7 +53,7 @@ export class CanvasView extends LitElement {
     if (canvas.changing && view.inspection) return this.changeForm(view.name, view.inspection);
     const { split } = canvas.intent.value;
     return html`${toolbar(canvas)} ${inSlot(canvas, 'banner')}
-      <main style="grid-template-rows: minmax(120px, ${split}fr) auto auto minmax(120px, ${1 - split}fr)">
+      <main style="grid-template-rows: minmax(140px, ${split}fr) auto auto minmax(120px, ${1 - split}fr)">
         ${pictureArea(canvas)}
         <div class="under">${inSlot(canvas, 'underPicture')}</div>
         ${divider(canvas)} ${sheetArea(canvas)}

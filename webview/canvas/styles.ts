@@ -191,17 +191,26 @@ export const styles = [
         text-align: right;
       }
     }
-    @container (max-width: 560px) {
+    @container (max-width: 640px) {
+      .top {
+        grid-template-columns: minmax(0, 1fr) minmax(150px, 34%);
+        gap: 8px;
+      }
+    }
+    @container (max-width: 400px) {
       .top {
         grid-template-columns: minmax(0, 1fr);
-        grid-template-rows: minmax(80px, 1fr) minmax(0, auto);
+        grid-template-rows: minmax(110px, 1fr) minmax(0, auto);
       }
       .side {
-        max-height: 130px;
+        max-height: 96px;
       }
       /* The picture needs the room more than the hint. */
       nc-probe.idle {
         display: none;
+      }
+      .legend i {
+        width: 32px;
       }
     }
     .over {
@@ -216,6 +225,17 @@ export const styles = [
       display: flex;
       flex-direction: column;
       gap: 2px;
+    }
+    /* Low pictures have room beside each other, not below. */
+    @media (max-height: 560px) {
+      .tools {
+        flex-direction: row;
+      }
+    }
+    @container (max-width: 400px) {
+      .tools {
+        flex-direction: row;
+      }
     }
     .tools:not(:has(button)) {
       display: none;
