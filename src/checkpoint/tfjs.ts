@@ -3,6 +3,7 @@ import { CheckpointError } from '../errors';
 import { itemSize } from './elements';
 import { openSibling, quote } from './source';
 import { elementCount, isSize, makeTensor } from './tensor';
+import { graphOfTfjs, isGraphModel } from './tfjsGraph';
 import { Tensor, type ByteSource, type Checkpoint, type DType, type Value } from './types';
 
 const maxShards = 1000;
@@ -49,7 +50,13 @@ export function readTfjs(
     const shards = (paths as readonly Value[]).map(open);
     readGroup(source, new Joined(source.name, shards), specs as readonly Value[], weights);
   }
-  return { format: 'tfjs', root: new Map([...model, ['weights', weights]]), opaque: [], warnings: [] };
+  return {
+    format: 'tfjs',
+    root: new Map([...model, ['weights', weights]]),
+    opaque: [],
+    warnings: [],
+    ...(isGraphModel(model) && { graph: () => graphOfTfjs(source.name, model, weights) }),
+  };
 }
 
 /** Weights of a group follow one another over its shards. */

@@ -1,5 +1,6 @@
 /** What every reader returns: the file's content as data. Nothing in it can run. */
 
+import type { Graph } from '../graph/types';
 import type { ModelProto } from '../onnx/modelProto';
 
 export type DType =
@@ -97,6 +98,8 @@ export interface Checkpoint {
     readonly model: ModelProto;
     readonly external: (location: string, offset: number, length: number | undefined) => Uint8Array;
   };
+  /** Of another file that holds what it computes: its graph. @throws CheckpointError when it cannot run */
+  readonly graph?: () => Graph;
 }
 
 /** One configuration file found beside a checkpoint (or given by `--config`). */

@@ -142,7 +142,7 @@ class NodeConverter {
     for (const [name, value] of dropout ? [] : node.attributes) attributes[name] = attribute(value, label);
     const inputs = dropout ? node.inputs.slice(0, 1) : [...node.inputs];
     const outputs = dropout ? node.outputs.slice(0, 1) : [...node.outputs];
-    this.modernise(op as OpName, inputs, attributes, label);
+    this.modernise(op as OpName, inputs, outputs.length, attributes, label);
     this.nodes.push({
       op: op as OpName,
       inputs,
@@ -168,6 +168,7 @@ class NodeConverter {
   private modernise(
     op: OpName,
     inputs: string[],
+    outputs: number,
     attributes: Record<string, Attribute>,
     label: string,
   ): void {
@@ -189,7 +190,8 @@ class NodeConverter {
     if ((op === 'Squeeze' || op === 'Unsqueeze' || op === 'ReduceSum') && opset < 13) move('axes', 1);
     if (op === 'ReduceMean' && opset < 18) move('axes', 1);
     if (op === 'Split' && opset < 13) move('split', 1);
-    if (op === 'Split' && inputs.length === 1) delete attributes.num_outputs;
+    // Before opset 18 equal parts were told by the number of outputs alone.
+    if (op === 'Split' && !inputs[1]) attributes.num_outputs = { int: outputs };
     if (op === 'Pad' && opset < 11) {
       move('pads', 1);
       move('value', 2);

@@ -1,12 +1,10 @@
 /**
- * A coordinate network from an ONNX file: the graph says everything but which picture it paints.
+ * A coordinate network from an ONNX file or a TensorFlow.js graph model: the graph says everything but which picture it paints.
  * It runs as exported; around it stand a change from and to our layout (features × pixels), and every
  * affine layer found in it is traced.
  */
-import type { Checkpoint } from '../checkpoint/types';
 import { CheckpointError } from '../errors';
 import { GraphBuilder } from '../graph/build';
-import { fromOnnx } from '../graph/fromOnnx';
 import { inferShapes, intAttribute, type Shape } from '../graph/shapes';
 import type { Constant, Graph, GraphInput, GraphNode } from '../graph/types';
 import { plainActs } from './activations';
@@ -52,12 +50,11 @@ export interface OnnxNetwork {
 }
 
 /**
- * Reads the graph of an ONNX checkpoint as a coordinate network: one input `[pixels, coordinates]` (any
+ * Reads a graph as a coordinate network: one input `[pixels, coordinates]` (any
  * number of further pixel axes, or features first), one output `[pixels, channels]` alike.
- * @throws UnsuitableGraph when it is another kind of network @throws CheckpointError
+ * @throws UnsuitableGraph when it is another kind of network
  */
-export function onnxNetwork({ model, external }: NonNullable<Checkpoint['onnx']>): OnnxNetwork {
-  const given = fromOnnx(model, { external });
+export function onnxNetwork(given: Graph): OnnxNetwork {
   if (given.inputs.length !== 1) {
     throw new UnsuitableGraph(
       `it takes ${given.inputs.length} inputs instead of one tensor of coordinates [pixels, coordinates]`,
@@ -75,7 +72,7 @@ export function onnxNetwork({ model, external }: NonNullable<Checkpoint['onnx']>
     shapes = inferShapes(graph);
   } catch {
     throw new UnsuitableGraph(
-      `it only takes ${declared.join(' × ')} numbers; export it with dynamic_axes for the pixels`,
+      `it only takes ${declared.join(' × ')} numbers; export it for any number of pixels (dynamic_axes of torch.onnx.export)`,
     );
   }
   const output = outputLayout(shapes.get(graph.output), layout);

@@ -1,5 +1,7 @@
 import type { Checkpoint, Plain, Tensor } from '../checkpoint/types';
 import { hyperParameters, stateDicts } from '../checkpoint/values';
+import { fromOnnx } from '../graph/fromOnnx';
+import type { Graph } from '../graph/types';
 import { Settings } from './assumptions';
 import { comparable, Configuration } from './configuration';
 import { families } from './families';
@@ -128,7 +130,12 @@ export const recognise: Recognise = (checkpoint, context) => {
     { source: 'hyper-parameters', label: 'hyper-parameters', values: parameters },
     ...context.sidecars.map(({ path, values }) => ({ source: 'sidecar file', label: path, values }) as const),
   ]);
-  if (checkpoint.onnx) return recogniseOnnx(checkpoint, checkpoint.onnx, configuration, context);
+  const { onnx, graph } = checkpoint;
+  if (onnx) {
+    const read = () => fromOnnx(onnx.model, { external: onnx.external });
+    return recogniseGraph(checkpoint, read, graphKinds.onnx, configuration, context);
+  }
+  if (graph) return recogniseGraph(checkpoint, graph, graphKinds.tfjs, configuration, context);
   const stated = statedActivation(configuration, context);
 
   // Who gives a picture or its size says that there is one to paint.
@@ -171,18 +178,33 @@ export const recognise: Recognise = (checkpoint, context) => {
 /** Hypotheses recognise one file many times; its graph is read once. */
 const graphs = new WeakMap<Checkpoint, OnnxNetwork | Error>();
 
-/** An ONNX file says what it computes; no family has to be guessed. */
-function recogniseOnnx(
+const graphKinds = {
+  onnx: {
+    family: 'onnx',
+    title: 'ONNX coordinate network',
+    nextStep:
+      'Export the network with torch.onnx.export, with one input [pixels, coordinates], one output [pixels, channels] and dynamic_axes for the pixels.',
+  },
+  tfjs: {
+    family: 'tfjs-graph',
+    title: 'TensorFlow.js coordinate network',
+    nextStep:
+      'Convert the network with one input [None, coordinates] and one output [None, channels], or export it as ONNX.',
+  },
+} as const;
+
+/** A file with a graph says what it computes; no family has to be guessed. */
+function recogniseGraph(
   checkpoint: Checkpoint,
-  onnx: NonNullable<Checkpoint['onnx']>,
+  read: () => Graph,
+  { family, title, nextStep }: (typeof graphKinds)[keyof typeof graphKinds],
   configuration: Configuration,
   context: RecognitionContext,
 ): ReturnType<Recognise> {
-  const title = 'ONNX coordinate network';
   let found = graphs.get(checkpoint);
   if (!found) {
     try {
-      found = onnxNetwork(onnx);
+      found = onnxNetwork(read());
     } catch (error) {
       if (!isUnsuitable(error)) throw error;
       found = error;
@@ -194,8 +216,7 @@ function recogniseOnnx(
     return {
       ...notRecognised(checkpoint, dictionaries, undefined, parameters),
       closest: { title, missing: found.message.replace(/\.$/, '') },
-      nextStep:
-        'Export the network with torch.onnx.export, with one input [pixels, coordinates], one output [pixels, channels] and dynamic_axes for the pixels.',
+      nextStep,
     };
   }
   const settings = new Settings(configuration, context.corrections, context.evidence);
@@ -204,7 +225,7 @@ function recogniseOnnx(
   return {
     recognised: true,
     inr: {
-      family: 'onnx',
+      family,
       title,
       confidence: 0.9,
       ...network,
