@@ -35,13 +35,12 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
   const log = vscode.window.createOutputChannel('Neural Canvas', { log: true });
   const setting = <T>(name: string, fallback: T) =>
     vscode.workspace.getConfiguration('neuralCanvas').get(name, fallback);
-  const client = new WorkerClient(
-    path.join(context.extensionPath, 'dist', 'worker.js'),
-    () => {
-      const choice = setting<unknown>('engine', 'auto');
-      return isEngineChoice(choice) ? choice : 'auto';
-    },
-    () => Math.max(2048, setting('memoryBudget', 1024)),
+  const engine = () => {
+    const choice = setting<unknown>('engine', 'auto');
+    return isEngineChoice(choice) ? choice : 'auto';
+  };
+  const client = new WorkerClient(path.join(context.extensionPath, 'dist', 'worker.js'), engine, () =>
+    Math.max(2048, setting('memoryBudget', 1024)),
   );
   const selectionKey = (file: vscode.Uri) => `selection:${file.toString()}`;
   const correctionKey = (file: vscode.Uri) => `corrections:${file.toString()}`;
@@ -77,6 +76,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     tree,
     log,
     corrections: corrections.get,
+    engine,
   });
   const commands = new Commands(
     extensionUri,

@@ -2,6 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { TOOL, TraceTool } from '../agents/traceTool';
 import { fileOf } from '../panels/commands';
+import type { EngineChoice } from '../engine/choices';
 import type { CheckpointTree } from '../panels/checkpointTree';
 import { SweepPanels } from '../panels/sweepPanel';
 import type { Sessions } from '../panels/sessions';
@@ -16,6 +17,7 @@ interface Parts {
   readonly tree: CheckpointTree;
   readonly log: vscode.LogOutputChannel;
   corrections(file: vscode.Uri): Readonly<Record<string, string>>;
+  engine(): EngineChoice;
 }
 
 const PINS = 'pinned';
@@ -78,6 +80,7 @@ export function registerLive(
     storage: context.globalStorageUri,
     log,
     worker: path.join(context.extensionPath, 'dist', 'worker.js'),
+    engine: () => parts.engine(),
     traceOptions,
   });
   context.subscriptions.push(

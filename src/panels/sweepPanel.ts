@@ -9,6 +9,7 @@ import { commonFolder, merged, runSweep } from '../sweep/run';
 import { WorkerClient } from '../worker/client';
 import type { TraceOptions } from '../worker/protocol';
 import { checkpointExtensions } from './fileTypes';
+import type { EngineChoice } from '../engine/choices';
 import { page, webviewOptions } from './webview';
 
 /** The table is told of new rows at most this often, ms. */
@@ -20,6 +21,7 @@ interface SweepHost {
   readonly log: vscode.LogOutputChannel;
   /** The bundled worker: a sweep has one of its own, so that canvases need not wait for it. */
   readonly worker: string;
+  engine(): EngineChoice;
   traceOptions(file: vscode.Uri): TraceOptions;
 }
 
@@ -30,7 +32,7 @@ export class SweepPanels implements vscode.Disposable, vscode.WebviewPanelSerial
   private readonly client: WorkerClient;
 
   constructor(private readonly host: SweepHost) {
-    this.client = new WorkerClient(host.worker);
+    this.client = new WorkerClient(host.worker, () => host.engine());
   }
 
   async trace(target?: unknown): Promise<void> {

@@ -16,7 +16,11 @@ export const webviewOptions = (extension: vscode.Uri): vscode.WebviewOptions => 
 });
 
 /** The page of a panel, whose script and element are named after it. */
-export function page(webview: vscode.Webview, extension: vscode.Uri, panel: PanelName | 'sweep' | 'compare'): string {
+export function page(
+  webview: vscode.Webview,
+  extension: vscode.Uri,
+  panel: PanelName | 'sweep' | 'compare',
+): string {
   const nonce = randomBytes(16).toString('base64');
   const asset = (name: string) =>
     webview.asWebviewUri(vscode.Uri.joinPath(assets(extension), name)).toString();

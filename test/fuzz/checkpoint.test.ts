@@ -17,7 +17,7 @@ import { recognise } from '../../src/inr/recognise';
 import { fixtureBytes, fixtures, inFolder } from '../unit/checkpoint/helpers/files';
 import { mutate, Random } from './mutate';
 
-const count = Number(process.env.FUZZ_FILES ?? (process.env.MODE === 'fuzz' ? 500_000 : 12_000));
+const count = Number(process.env.FUZZ_FILES ?? (process.env.MODE === 'fuzz' ? 500_000 : 5_000));
 const firstSeed = Number(process.env.FUZZ_SEED ?? 1);
 const maxMilliseconds = 5_000;
 const maxBytes = (file: number) => 4 * file + 200 * 2 ** 20;
