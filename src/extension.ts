@@ -126,7 +126,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     vscode.commands.registerCommand('neuralCanvas.compare', (clicked?: unknown, selected?: unknown) =>
       compare.open(clicked, selected),
     ),
-    vscode.commands.registerCommand('neuralCanvas.openSample', () => commands.openSample()),
+    vscode.commands.registerCommand('neuralCanvas.openSample', (name?: unknown) => commands.openSample(name)),
     vscode.commands.registerCommand('neuralCanvas.change', (target?: unknown) => commands.change(target)),
     vscode.commands.registerCommand('neuralCanvas.refresh', () => tree.refresh()),
     vscode.commands.registerCommand('neuralCanvas.showLog', () => commands.showLog()),

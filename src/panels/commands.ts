@@ -39,15 +39,19 @@ export class Commands implements ViewActions {
     await vscode.commands.executeCommand('neuralCanvas.rankings.focus', { preserveFocus: true });
   }
 
-  /** Opens a copy of the sample project, which can be changed and trained anew. */
-  async openSample(): Promise<void> {
-    const copy = vscode.Uri.joinPath(this.storage, 'samples', 'pictures');
+  /** Opens a copy of a sample project, which can be changed and trained anew; asks which when none is named. */
+  async openSample(name?: unknown): Promise<void> {
+    const sample =
+      samples.find((one) => one.folder === name) ??
+      (await vscode.window.showQuickPick(samples, { title: 'Open Sample Project' }));
+    if (!sample) return;
+    const copy = vscode.Uri.joinPath(this.storage, 'samples', sample.folder);
     const { fs, workspaceFolders } = vscode.workspace;
     const exists = await fs.stat(copy).then(
       () => true,
       () => false,
     );
-    if (!exists) await fs.copy(vscode.Uri.joinPath(this.extension, 'samples', 'pictures'), copy);
+    if (!exists) await fs.copy(vscode.Uri.joinPath(this.extension, 'samples', sample.folder), copy);
     await vscode.commands.executeCommand('vscode.openFolder', copy, {
       forceNewWindow: workspaceFolders !== undefined,
     });
@@ -106,6 +110,7 @@ export class Commands implements ViewActions {
     }
     const { method } = session.view;
     if (method !== 'xinc') sets.push(`--method ${method}`);
+    if (session.view.frame !== undefined) sets.push(`--frame ${session.selection.frame}`);
     await vscode.env.clipboard.writeText(
       ['neural-canvas trace', JSON.stringify(session.uri.fsPath), ...sets].join(' '),
     );
@@ -182,6 +187,15 @@ export class Commands implements ViewActions {
     }
   }
 }
+
+const samples: readonly (vscode.QuickPickItem & { readonly folder: string })[] = [
+  {
+    folder: 'pictures',
+    label: 'Picture',
+    description: 'A cat, painted by a SIREN and by a Fourier-feature network',
+  },
+  { folder: 'video', label: 'Video', description: 'A bouncing ball in 16 frames, painted by a NeRV' },
+];
 
 const methods: readonly (vscode.QuickPickItem & { readonly method: Method })[] = [
   {
