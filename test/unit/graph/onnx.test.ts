@@ -62,6 +62,12 @@ describe('ONNX round trip', () => {
     expect(fromOnnx(decodeModel(toOnnx(graph)))).toEqual(graph);
   });
 
+  it('tells how many equal parts a Split of an older operator set has', () => {
+    const split = node('Split', ['x'], ['y', 'z'], { axis: { type: 'int', value: 0n } });
+    const [made] = fromOnnx(model([split], 13)).nodes;
+    expect(made.attributes).toEqual({ axis: { int: 0 }, num_outputs: { int: 2 } });
+  });
+
   it('keeps every kind of attribute, symbol and metadata', () => {
     const full: ModelProto = {
       ...model([

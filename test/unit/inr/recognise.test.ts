@@ -27,6 +27,52 @@ const linear = (sizes: readonly number[], name: (i: number) => string) =>
     ),
   );
 
+describe('what is named but not traced', () => {
+  const at = (prefix: string, shapes: Record<string, number[]>) =>
+    Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [prefix + name, shape]));
+  const axes = [0, 1, 2];
+  const factors = (name: string, shape: number[]) =>
+    Object.fromEntries(axes.map((i) => [`${name}.${i}`, shape]));
+
+  it.each<[string, Record<string, number[]>, string]>([
+    [
+      'TensoRF',
+      {
+        ...factors('density_plane', [1, 4, 12, 12]),
+        ...factors('density_line', [1, 4, 12, 1]),
+        ...factors('app_plane', [1, 6, 12, 12]),
+        ...factors('app_line', [1, 6, 12, 1]),
+        'basis_mat.weight': [9, 18],
+        'renderModule.mlp.0.weight': [16, 30],
+        'renderModule.mlp.0.bias': [16],
+        'renderModule.mlp.2.weight': [3, 16],
+        'renderModule.mlp.2.bias': [3],
+      },
+      'dictionary-field',
+    ],
+    [
+      'Gaussian splats as attributes of the model',
+      at('model.', {
+        _xyz: [50, 3],
+        _features_dc: [50, 1, 3],
+        _features_rest: [50, 15, 3],
+        _scaling: [50, 3],
+        _rotation: [50, 4],
+        _opacity: [50, 1],
+      }),
+      'gaussian-splats',
+    ],
+    [
+      'Gaussian splats of gsplat',
+      { means: [50, 3], scales: [50, 3], quats: [50, 4], opacities: [50], sh0: [50, 1, 3], shN: [50, 15, 3] },
+      'gaussian-splats',
+    ],
+  ])('%s', (_what, shapes, family) => {
+    const result = recognise(checkpointOf(dictOf(shapes)), plain);
+    expect(result).toMatchObject({ recognised: false, known: { family } });
+  });
+});
+
 describe('what is no INR', () => {
   const convolution = (name: string, out: number, n: number, k = 3) => ({
     [`${name}.weight`]: [out, n, k, k],
