@@ -45,6 +45,10 @@ export class SweepTable extends LitElement {
       .toolbar .facts {
         margin-left: auto;
       }
+      .progress {
+        flex: none;
+        width: 100%;
+      }
       .scroll {
         flex: 1;
         overflow: auto;
@@ -85,7 +89,7 @@ export class SweepTable extends LitElement {
       td {
         padding: 2px 12px;
         height: 24px;
-        max-width: 420px;
+        max-width: 260px;
         white-space: nowrap;
         overflow: hidden;
         text-overflow: ellipsis;
