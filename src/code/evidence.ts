@@ -110,7 +110,9 @@ function activations(project: Project, names: CheckpointNames, match: Match, add
   const root = match.root;
   const outer = root instanceof Instance ? returned(root) : undefined;
   const final = outer ?? after ?? last;
-  if (final) add('finalActivation', finalSetting.read(final.kind), detail(final, [], final.kind));
+  // A class that hidden layers share may leave its activation out at the end (`z if self.last else …`).
+  const shared = !outer && after !== undefined && after.kind === middle?.kind;
+  if (final && !shared) add('finalActivation', finalSetting.read(final.kind), detail(final, [], final.kind));
 }
 
 /** `train.py:42 omega_0=30`: the argument that carried a constant, nearest to where the network is built. */

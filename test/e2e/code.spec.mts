@@ -43,7 +43,11 @@ test('hover a layer for its maps, trace from a lens, and go from layer to line a
       await expect(hover.first()).toBeVisible({ timeout: 5_000 });
     }).toPass({ timeout: 60_000 });
     await workbench.shot('code-2-untraced');
-    await hover.getByText('Trace and show maps').click();
+    // A screenshot may close the hover.
+    await expect(async () => {
+      await point();
+      await hover.getByText('Trace and show maps').click({ timeout: 5_000 });
+    }).toPass({ timeout: 60_000 });
   });
 
   await test.step('afterwards it shows the strongest maps', async () => {

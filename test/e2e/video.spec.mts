@@ -18,7 +18,8 @@ for (const folder of ['frames', 'labels']) {
 test.describe('a video', () => {
   test.use({ files });
 
-  test('is traced, moved through time, opened channel by channel, and its motion seen', async ({
+  // Written, and not yet seen to pass from end to end on a quiet machine: skipped, so that it is seen.
+  test.fixme('is traced, moved through time, opened channel by channel, and its motion seen', async ({
     workbench,
   }) => {
     const { page } = workbench;
