@@ -21,7 +21,7 @@ const { electron, results } = parseArgs({
     results: { type: 'string', default: 'test-results/vscode.json' },
   },
 }).values;
-const MINUTES = 5;
+const MINUTES = 7;
 
 const folder = path.join(temporaryFolder('vscode'), 'pictures');
 const report = `${folder}.json`;

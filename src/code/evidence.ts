@@ -339,7 +339,7 @@ function constants(project: Project, { root }: Match, add: Add): void {
     return undefined;
   };
   for (const setting of [omega0, hiddenOmega, scaleSetting, activationSetting, finalSetting, sizeSetting]) {
-    const found = own(setting as Setting<SettingValue>);
+    const found = own(setting);
     if (found) add(setting.name, found.meaning, found.detail);
   }
   const range = root.class_.member('output_range')?.value;
