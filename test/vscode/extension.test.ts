@@ -15,6 +15,9 @@ describe('extension', () => {
       'onWebviewPanel:neuralCanvas.findings',
       // So is a sweep’s table.
       'onWebviewPanel:neuralCanvas.sweep',
+      // Hovers and lenses.
+      'onLanguage:python',
+      'onNotebook:jupyter-notebook',
     ]);
     await api();
     assert.equal(extension.isActive, true);

@@ -30,6 +30,11 @@ const link = (query: string) => vscode.Uri.parse('vscode://neural-canvas.neural-
 
 describe('links', () => {
   afterEach(closeAll);
+  after(async () => {
+    // Selections are remembered, and other suites look at the same file.
+    (await traced(siren)).select({ layer: -1, neurons: [], pixel: null });
+    await closeAll();
+  });
 
   it('are copied, and open the checkpoint, the selection and the view again', async () => {
     const { commands, links } = await api();

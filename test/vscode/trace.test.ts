@@ -82,7 +82,8 @@ describe('trace', () => {
     assert.equal(sessions.active, null);
     const again = await traced(siren);
     assert.notEqual(again, session);
-    assert.deepEqual(ofType(again.replay(), 'selection')[0].selection, selection);
+    const { layer, neurons, pixel } = ofType(again.replay(), 'selection')[0].selection;
+    assert.deepEqual({ layer, neurons, pixel }, selection);
   });
 
   it('says what a file holds that is no INR', async () => {
