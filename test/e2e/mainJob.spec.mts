@@ -81,7 +81,7 @@ test('right-click a checkpoint, see canvas, rankings and clusters, and find them
     const before = await canvas.getByTestId('picture').evaluate(pixelsOf);
     await workbench.mode(canvas, 'without');
     const cost = canvas.getByTestId('ablation');
-    await expect(cost).toContainText(/1 neuron off: −\d\S* dB PSNR, \d\d\.\d dB → \d\d\.\d dB/);
+    await expect(cost).toContainText(/1 neuron off:\s*−\d\S* dB\s*PSNR, \d\d\.\d dB → \d\d\.\d dB/);
     await workbench.shot('2-without');
     expect((await canvas.getByTestId('picture').evaluate(pixelsOf)).data).not.toEqual(before.data);
     await workbench.mode(canvas, 'map');
