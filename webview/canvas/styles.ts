@@ -279,7 +279,9 @@ export const styles = [
       color: var(--vscode-button-foreground);
       background: var(--vscode-button-background);
     }
+    /* Above the layer that is drawn on. */
     .region {
+      position: absolute;
       left: 38px;
       top: 8px;
       max-width: calc(100% - 110px);
