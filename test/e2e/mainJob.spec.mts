@@ -237,6 +237,9 @@ test.describe('files that are no INR checkpoints', () => {
         await expect(state).toHaveText(sentences[name]);
         await workbench.shot(`error-${name}`);
         await page.keyboard.press('Control+F4');
+        // The next file's canvas is looked for only when this one's frame has gone.
+        await expect(page.getByRole('tab', { name })).toBeHidden();
+        await expect.poll(() => canvas.isDetached()).toBe(true);
       });
     }
     expect(existsSync(path.join(project, 'marker'))).toBe(false);
