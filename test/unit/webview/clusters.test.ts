@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { inside, nearest, Projection, towards, whole, type Place } from '../../../webview/clusters/plane';
 
-const coordinate = fc.double({ min: -1000, max: 1000, noNaN: true });
+/** UMAP's coordinates differ by more than the last bits of a float64, which no projection keeps apart. */
+const coordinate = fc
+  .double({ min: -1000, max: 1000, noNaN: true })
+  .map((value) => Math.round(value * 1024) / 1024);
 const places = fc.array(fc.record({ x: coordinate, y: coordinate }), { minLength: 1, maxLength: 60 });
 const size = fc.integer({ min: 60, max: 2000 });
 
