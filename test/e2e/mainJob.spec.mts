@@ -236,7 +236,7 @@ test.describe('files that are no INR checkpoints', () => {
         await expect(state).toBeVisible();
         await expect(state).toHaveText(sentences[name]);
         await workbench.shot(`error-${name}`);
-        await page.keyboard.press('Control+F4');
+        await workbench.command('View: Close All Editors');
         // The next file's canvas is looked for only when this one's frame has gone.
         await expect(page.getByRole('tab', { name })).toBeHidden();
         await expect.poll(() => canvas.isDetached()).toBe(true);
