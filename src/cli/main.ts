@@ -3,7 +3,8 @@ import path from 'node:path';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { CancelledError, NotRecognisedError, UsageError, UserError, type CancelToken } from '../errors';
 import { formats } from '../checkpoint/open';
-import { engineChoices, isEngineChoice } from '../engine/choices';
+import { engineNamed } from '../engine/choices';
+import { endNativeCalls, nativeCalls } from '../engine/nativeCalls';
 import type { RegionFeature } from '../tracing/types';
 import type {
   CallName,
@@ -56,7 +57,7 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --features edge|color|space  what makes two neurons alike, for cluster; edge by default
   --clusters K, --seed N   number of clusters (suggested by default) and seed, for cluster
 
-  sweep takes --config, --set, --size, --coords, --target and --json too, and
+  sweep takes --config, --set, --size, --coords, --target, --engine and --json too, and
   --out DIR                where rows, sweep.csv and sweep.parquet go; run again, it goes on where it was
   --jobs N                 checkpoints traced at once on this machine; half its cores by default
   --retry                  tries again what ended in an error
@@ -166,10 +167,7 @@ class Run {
 
   /** @throws UsageError */
   useEngine(name: string): void {
-    if (!isEngineChoice(name)) {
-      throw new UsageError(`--engine takes ${engineChoices.join(', ')}, not ${JSON.stringify(name)}.`);
-    }
-    this.service.engines.choice = name;
+    this.service.engines.choice = engineNamed(name);
   }
 
   call<K extends CallName>(call: K, params: Params<K>, emit: (event: EventOf<K>) => void = () => {}) {
@@ -417,6 +415,8 @@ async function main(): Promise<void> {
       );
   }
 }
+
+process.once('exit', () => endNativeCalls(nativeCalls));
 
 // `neural-canvas … | head` closes the pipe early; that is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -2,9 +2,10 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import type * as OrtCommon from 'onnxruntime-common';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
-import { ExitCode, UserError } from '../errors';
+import { CancelledError, ExitCode, UserError } from '../errors';
 import { toOnnx } from '../graph/onnx';
 import type { Graph } from '../graph/types';
+import { nativeCalls } from './nativeCalls';
 import type { Engine, EngineSession, EngineTensor } from './types';
 
 type Ort = typeof OrtCommon;
@@ -12,8 +13,9 @@ type Ort = typeof OrtCommon;
 /** Loaded when first needed, and by `require` at run time, so that bundles leave the binary outside. */
 function loadOrt(): Ort {
   try {
-    return createRequire(__filename)('onnxruntime-node') as Ort;
+    return nativeCalls.duringSync(() => createRequire(__filename)('onnxruntime-node') as Ort);
   } catch (error) {
+    if (error instanceof CancelledError) throw error;
     const platform = `${process.platform}-${process.arch}`;
     throw new UserError(
       `onnxruntime cannot be loaded on ${platform} (${firstLine(error)}); it needs a complete installation on 64-bit Linux or Windows or a Mac with Apple silicon.`,
@@ -43,16 +45,19 @@ export function onnxruntimeEngine(threads = availableParallelism()): Engine {
           run: (feeds, into) => Promise.resolve(copies(outputs, feeds, into)),
           release: () => Promise.resolve(),
         };
-      const session = await ort.InferenceSession.create(toOnnx(graph, computed), {
-        executionProviders: ['cpu'],
-        graphOptimizationLevel: 'all',
-        intraOpNumThreads: threads,
-        executionMode: 'sequential',
-        // Tiles have one size, so neither a growing arena nor a plan of past shapes pays for its memory.
-        enableCpuMemArena: false,
-        enableMemPattern: false,
-        logSeverityLevel: 3,
-      });
+      const model = toOnnx(graph, computed);
+      const session = await nativeCalls.during(() =>
+        ort.InferenceSession.create(model, {
+          executionProviders: ['cpu'],
+          graphOptimizationLevel: 'all',
+          intraOpNumThreads: threads,
+          executionMode: 'sequential',
+          // Tiles have one size, so neither a growing arena nor a plan of past shapes pays for its memory.
+          enableCpuMemArena: false,
+          enableMemPattern: false,
+          logSeverityLevel: 3,
+        }),
+      );
       return new OnnxRuntimeSession(ort, session, outputs);
     },
   };
@@ -77,9 +82,9 @@ class OnnxRuntimeSession implements EngineSession {
     const tensors = (values: Iterable<readonly [string, EngineTensor]>) =>
       Object.fromEntries(Array.from(values, ([name, value]) => [name, this.tensor(value)] as const));
     const wanted = into && tensors(outputNames.map((name) => [name, into.get(name)!] as const));
-    const results = await (wanted
-      ? this.session.run(tensors(feeds), wanted)
-      : this.session.run(tensors(feeds)));
+    const results = await nativeCalls.during(() =>
+      wanted ? this.session.run(tensors(feeds), wanted) : this.session.run(tensors(feeds)),
+    );
     // onnxruntime leaves a given tensor as it is when the output is an input of the graph.
     const values = new Map(
       copies(
@@ -98,7 +103,7 @@ class OnnxRuntimeSession implements EngineSession {
   }
 
   release(): Promise<void> {
-    return this.session.release();
+    return nativeCalls.during(() => this.session.release());
   }
 }
 

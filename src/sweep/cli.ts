@@ -2,6 +2,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
+import { engineNamed } from '../engine/choices';
 import { UsageError } from '../errors';
 import { WorkerClient } from '../worker/client';
 import { filesOf } from './glob';
@@ -22,6 +23,7 @@ export const sweepOptions = {
   sbatch: { type: 'string', multiple: true },
   config: { type: 'string' },
   target: { type: 'string' },
+  engine: { type: 'string' },
 } as const;
 
 interface Values {
@@ -36,6 +38,7 @@ interface Values {
   sbatch?: string[];
   config?: string;
   target?: string;
+  engine?: string;
 }
 
 const MEMORY_BUDGET = 2 ** 30;
@@ -92,6 +95,7 @@ export async function sweep(
         corrections,
         ...(values.config !== undefined && { config: path.resolve(values.config) }),
         ...(values.target !== undefined && { target: path.resolve(values.target) }),
+        ...(values.engine !== undefined && { engine: engineNamed(values.engine) }),
       },
     };
     await results.prepare();
@@ -112,7 +116,8 @@ export async function sweep(
   await results.prepare();
   const abort = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
-  const clients = Array.from({ length: jobs }, () => new WorkerClient(worker));
+  const engine = engineNamed(values.engine ?? (plan.options.engine as string | undefined) ?? 'auto');
+  const clients = Array.from({ length: jobs }, () => new WorkerClient(worker, () => engine));
   let done = 0;
   try {
     await runSweep({

@@ -1,7 +1,10 @@
 import { Worker } from 'node:worker_threads';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineChoice } from '../engine/choices';
+import { endNativeCalls, NativeCalls } from '../engine/nativeCalls';
 import { CancelledError } from '../errors';
 import { reviveError } from './errors';
+import type { ThreadData } from './pool';
 import type { CallMessage, CallName, EventOf, Params, Result, WorkerMessage } from './protocol';
 
 const OUT_OF_MEMORY = 'ERR_WORKER_OUT_OF_MEMORY';
@@ -28,6 +31,7 @@ export class WorkerDiedError extends Error {
  */
 export class WorkerClient {
   private worker: Worker | undefined;
+  private nativeCalls = new NativeCalls();
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
 
@@ -61,8 +65,11 @@ export class WorkerClient {
   }
 
   private start(): Worker {
+    const nativeCalls = new NativeCalls();
+    this.nativeCalls = nativeCalls;
     const worker = new Worker(this.script, {
       name: 'neural-canvas',
+      workerData: { role: 'calls', nativeCalls: nativeCalls.shared } satisfies ThreadData,
       resourceLimits: { maxOldGenerationSizeMb: this.heapMegabytes() },
     });
     worker.on('message', (message: WorkerMessage) => {
@@ -79,7 +86,13 @@ export class WorkerClient {
     worker.on('error', (error: NodeJS.ErrnoException) =>
       this.ended(worker, error.code === OUT_OF_MEMORY ? OUT_OF_MEMORY : error.message),
     );
-    worker.on('exit', (code) => this.ended(worker, `exit code ${code}`));
+    // Node ends all threads when the process exits, wherever they are.
+    const exiting = () => endNativeCalls(nativeCalls);
+    process.once('exit', exiting);
+    worker.on('exit', (code) => {
+      process.off('exit', exiting);
+      this.ended(worker, `exit code ${code}`);
+    });
     return worker;
   }
 
@@ -95,11 +108,15 @@ export class WorkerClient {
     this.pending.clear();
   }
 
-  /** Ends the thread; calls under way are rejected. */
+  /** Ends the thread as soon as it is outside native code; calls under way are rejected at once. */
   async dispose(): Promise<void> {
-    const worker = this.worker;
+    const { worker, nativeCalls } = this;
     if (!worker) return;
     this.ended(worker, 'closed');
+    nativeCalls.shut();
+    let exited = false;
+    worker.once('exit', () => (exited = true));
+    while (nativeCalls.any && !exited) await delay(5);
     await worker.terminate();
   }
 }

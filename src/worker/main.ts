@@ -1,9 +1,10 @@
 /** Shell of the worker thread: messages in, messages out. The work is in `service.ts`. */
 import os from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { countNativeCallsWith, endNativeCalls } from '../engine/nativeCalls';
 import { CancelledError, type CancelToken } from '../errors';
 import { serialiseError } from './errors';
-import { Pool, POOL_THREAD, servePool, workerScript } from './pool';
+import { Pool, servePool, workerScript, type ThreadData } from './pool';
 import type { CallMessage, WorkerMessage } from './protocol';
 import { Service } from './service';
 
@@ -14,7 +15,11 @@ if (process.platform === 'linux') os.setPriority(5);
 const port = parentPort;
 if (!port) throw new Error('worker.js runs in a worker thread only.');
 
-if (workerData === POOL_THREAD) servePool(port);
+const { role, nativeCalls } = workerData as ThreadData;
+const own = countNativeCallsWith(nativeCalls);
+// An error that nobody caught ends this thread, and with it the pool's.
+if (role === 'calls') process.once('exit', () => endNativeCalls(own));
+if (role === 'pool') servePool(port);
 else serveCalls(port);
 
 function serveCalls(port: MessagePort): void {

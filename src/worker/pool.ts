@@ -8,13 +8,19 @@ import path from 'node:path';
 import { Worker, type MessagePort } from 'node:worker_threads';
 import { EngineChooser, enginesWith } from '../engine/choose';
 import type { EngineChoice } from '../engine/choices';
+import { nativeCalls } from '../engine/nativeCalls';
 import { CancelledError, type CancelToken } from '../errors';
 import { drawnSize, runShare, type Pass, type PassShare, type PassTile, type RunPass } from '../tracing/pass';
 import { reviveError, serialiseError } from './errors';
 import type { SerialisedError } from './protocol';
 
-/** Marks a thread of the pool in its `workerData`. */
-export const POOL_THREAD = 'neural-canvas-pool';
+/** `workerData` of all our threads. */
+export interface ThreadData {
+  /** What the thread is there for: calls of the panels, or tiles of a pass. */
+  readonly role: 'calls' | 'pool';
+  /** `NativeCalls.shared` of the thread that may end it. */
+  readonly nativeCalls: SharedArrayBuffer;
+}
 
 /** Fewest pixels that make another thread worth its while. */
 const PIXELS_A_THREAD = 4096;
@@ -117,7 +123,8 @@ export class Pool {
   };
 
   private start(): Worker {
-    const thread = new Worker(this.script, { name: 'neural-canvas tiles', workerData: POOL_THREAD });
+    const workerData: ThreadData = { role: 'pool', nativeCalls: nativeCalls.shared };
+    const thread = new Worker(this.script, { name: 'neural-canvas tiles', workerData });
     // The command line ends when its work is done, whatever threads are waiting.
     thread.unref();
     const forget = () => (this.threads = this.threads.filter((other) => other !== thread));

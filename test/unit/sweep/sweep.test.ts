@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { CancelledError } from '../../../src/errors';
-import { parquet } from '../../../src/sweep/cli';
+import { CancelledError, UsageError } from '../../../src/errors';
+import { parquet, sweep as command } from '../../../src/sweep/cli';
 import { filesOf, globExpression } from '../../../src/sweep/glob';
 import { Results, type Plan } from '../../../src/sweep/results';
 import { csv, failure, type SweepRow } from '../../../src/sweep/row';
@@ -235,5 +235,38 @@ describe('tables', () => {
     expect(slurmScript(['node', 'a b'], 4)).toContain(
       `exec 'node' 'a b' --share "\${SLURM_ARRAY_TASK_ID}/4"`,
     );
+  });
+});
+
+describe('--engine', () => {
+  /** A worker that finds no INR and tells its engine instead of a format. */
+  const telling = () =>
+    put(
+      'worker.js',
+      Buffer.from(`const { parentPort } = require('node:worker_threads');
+        parentPort.on('message', ({ id, call, engine }) => parentPort.postMessage({
+          id,
+          result: call === 'digest'
+            ? { sha256: '00', bytes: 1, modified: 1 }
+            : { notAnInr: { format: engine, message: 'none' } },
+        }));`),
+    );
+  const formats = async () =>
+    (await merged(await new Results(out).plan(), new Results(out))).rows.map(({ format }) => format);
+
+  it('is what every worker computes with, also when the sweep is taken up again', async () => {
+    const file = put('a.pt', 'inr/siren-coin.pt');
+    await command({ out, engine: 'tensorflow', jobs: '1' }, [file], {}, telling(), () => {});
+    expect(await formats()).toEqual(['tensorflow']);
+    fs.rmSync(path.join(out, 'rows'), { recursive: true });
+    await command({ out }, [], {}, telling(), () => {});
+    expect(await formats()).toEqual(['tensorflow']);
+  });
+
+  it('is refused when there is none of that name', async () => {
+    const file = put('a.pt', 'inr/siren-coin.pt');
+    const refused = command({ out, engine: 'torch' }, [file], {}, telling(), () => {});
+    await expect(refused).rejects.toThrow(UsageError);
+    await expect(refused).rejects.toThrow(/--engine takes auto, onnxruntime, tensorflow, not "torch"/);
   });
 });
