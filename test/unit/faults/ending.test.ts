@@ -29,14 +29,18 @@ beforeAll(() =>
 );
 afterAll(() => rmSync(folder, { recursive: true }));
 
-it.each(['dispose', 'exit'])('the process lives on, or ends by itself: %s', (how) => {
-  const { status, signal, stderr } = spawnSync(
-    process.execPath,
-    [path.join(folder, 'ending.js'), path.join(folder, 'worker.js'), sample, how],
-    { encoding: 'utf8' },
-  );
-  expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
-}, 120_000);
+it.each(['dispose', 'exit'])(
+  'the process lives on, or ends by itself: %s',
+  (how) => {
+    const { status, signal, stderr } = spawnSync(
+      process.execPath,
+      [path.join(folder, 'ending.js'), path.join(folder, 'worker.js'), sample, how],
+      { encoding: 'utf8' },
+    );
+    expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
+  },
+  120_000,
+);
 
 describe('NativeCalls', () => {
   it('counts calls until they are back, whether they succeed or not', async () => {
