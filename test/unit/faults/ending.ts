@@ -15,7 +15,7 @@ function tracing(client: WorkerClient): Promise<void> {
     const onEvent = (event: TraceEvent) =>
       event.type === 'phase' && event.phase === 'reconstructing' && resolve();
     client.call('trace', { trace: 'a', options }, { onEvent }).catch((error: unknown) => {
-      if (!(error instanceof WorkerDiedError)) reject(error as Error);
+      if (!(error instanceof WorkerDiedError)) reject(error);
     });
   });
 }
