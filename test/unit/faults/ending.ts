@@ -14,7 +14,7 @@ function tracing(client: WorkerClient): Promise<void> {
   return new Promise((resolve, reject) => {
     const onEvent = (event: TraceEvent) =>
       event.type === 'phase' && event.phase === 'reconstructing' && resolve();
-    client.call('trace', { trace: 'a', options }, { onEvent }).catch((error: unknown) => {
+    client.call('trace', { trace: 'a', options }, { onEvent }).catch((error: Error) => {
       if (!(error instanceof WorkerDiedError)) reject(error);
     });
   });
