@@ -8,6 +8,7 @@ import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace, type TraceOptions } from '../tracing/trace';
 import type { Method } from '../tracing/types';
 import { FrameRunner } from '../tracing/video/runner';
+import type { RunRound } from '../tracing/video/statistics';
 import { checkFrame, layersUnasked, traceFrame, VideoTrace } from '../tracing/video/trace';
 import { chosenLayers } from '../tracing/chosenLayers';
 import type { FrameFolder } from './frames';
@@ -34,6 +35,8 @@ export interface ClipOptions {
   readonly method: Method;
   readonly baseline?: Baseline;
   readonly layers?: readonly string[];
+  /** Shares the kernels of a frame among threads. */
+  readonly runRound?: RunRound;
 }
 
 export class Clip {
@@ -172,10 +175,10 @@ export class Clip {
   /** What gives a frame's maps, without statistics where they take long. @throws CancelledError */
   maps(frame: number, cancel: CancelToken): Promise<Trace> {
     const { inr } = this.modelAt(frame);
-    const { layers, memoryBudget } = this.options;
+    const { layers } = this.options;
     if (!this.runner) return traceInr(inr, this.engine, { ...this.options, cancel });
     const wanted = layers ? chosenLayers(inr, layers) : layersUnasked(inr);
-    return VideoTrace.of(this.runner, frame, wanted, memoryBudget);
+    return VideoTrace.of(this.runner, frame, wanted);
   }
 
   dispose(): void {

@@ -1,5 +1,6 @@
 /**
- * Threads that share a pass over a picture, tile by tile. One single-threaded engine each scales better
+ * Threads that share a pass over a picture, tile by tile, or a round over a decoder's kernels, input channel
+ * by input channel. One single-threaded engine each scales better
  * than one engine with threads inside its operators, which wait for each other at every layer
  * (docs/decisions/0005-threads-share-tiles.md).
  */
@@ -11,6 +12,7 @@ import type { EngineChoice } from '../engine/choices';
 import { nativeCalls } from '../engine/nativeCalls';
 import { CancelledError, type CancelToken } from '../errors';
 import { drawnSize, runShare, type Pass, type PassShare, type PassTile, type RunPass } from '../tracing/pass';
+import { shareRound, type Round, type RoundShare, type RunRound } from '../tracing/video/statistics';
 import { reviveError, serialiseError } from './errors';
 import type { SerialisedError } from './protocol';
 
@@ -30,16 +32,18 @@ const GRACE = 30_000;
 const POLL = 10;
 
 interface Job {
-  readonly pass: Pass;
+  readonly work: { readonly pass: Pass } | { readonly round: Round };
   readonly choice: EngineChoice;
-  /** Shared: next pixel that nobody has claimed, and whether to stop. */
+  /** Shared: next pixel or input channel that nobody has claimed, and whether to stop. */
   readonly state: Int32Array<SharedArrayBuffer>;
 }
 const NEXT = 0;
 const STOP = 1;
 
 type Reply =
-  { readonly tile: PassTile } | { readonly share: PassShare } | { readonly error: SerialisedError };
+  | { readonly tile: PassTile }
+  | { readonly share: PassShare | RoundShare }
+  | { readonly error: SerialisedError };
 
 /** The threads; they start with the first pass and end when there was none for a while. */
 export class Pool {
@@ -72,12 +76,25 @@ export class Pool {
   }
 
   /** @throws CancelledError */
-  readonly run: RunPass = async (pass, cancel, onTile) => {
+  readonly run: RunPass = (pass, cancel, onTile) => {
+    const { height, width } = drawnSize(pass);
+    const threads = Math.ceil((height * width) / PIXELS_A_THREAD);
+    return this.inTurn(cancel, () => this.together<PassShare>({ pass }, threads, cancel, { onTile }));
+  };
+
+  /** @throws CancelledError */
+  readonly runRound: RunRound = (round, cancel, progress) => {
+    const { inputs } = round.kernels.layers[0];
+    const onClaimed = (next: number) => progress(Math.min(next / inputs, 1));
+    return this.inTurn(cancel, () => this.together<RoundShare>({ round }, inputs, cancel, { onClaimed }));
+  };
+
+  private async inTurn<T>(cancel: CancelToken, run: () => Promise<T>): Promise<T> {
     this.waiting++;
     clearTimeout(this.grace);
     const turn = this.last.then(() => {
       cancel.throwIfCancelled();
-      return this.runNow(pass, cancel, onTile);
+      return run();
     });
     this.last = turn.catch(() => undefined);
     try {
@@ -86,21 +103,25 @@ export class Pool {
       this.waiting--;
       this.rest();
     }
-  };
+  }
 
-  private readonly runNow: RunPass = async (pass, cancel, onTile) => {
-    const { height, width } = drawnSize(pass);
+  private async together<Share extends PassShare | RoundShare>(
+    work: Job['work'],
+    threads: number,
+    cancel: CancelToken,
+    { onTile = () => undefined, onClaimed }: Watch,
+  ): Promise<readonly Share[]> {
     const state = new Int32Array(new SharedArrayBuffer(8));
     const { choice } = this;
-    const count = Math.min(this.size, Math.ceil((height * width) / PIXELS_A_THREAD));
     const poll = setInterval(() => {
       if (cancel.cancelled) Atomics.store(state, STOP, 1);
+      else onClaimed?.(Atomics.load(state, NEXT));
     }, POLL);
     try {
       this.warm();
       const shares = this.threads
-        .slice(0, count)
-        .map((thread) => share(thread, { pass, choice, state }, onTile));
+        .slice(0, threads)
+        .map((thread) => share(thread, { work, choice, state }, onTile));
       // All must have stopped before the threads are free again: a failure stops the others.
       const settled = await Promise.allSettled(
         shares.map((one) =>
@@ -116,11 +137,11 @@ export class Pool {
       // The others were only stopped by the first.
       if (failures.length > 0)
         throw failures.find((error) => !(error instanceof CancelledError)) ?? failures[0];
-      return settled.map((one) => (one as PromiseFulfilledResult<PassShare>).value);
+      return settled.map((one) => (one as PromiseFulfilledResult<Share>).value);
     } finally {
       clearInterval(poll);
     }
-  };
+  }
 
   private start(): Worker {
     const workerData: ThreadData = { role: 'pool', nativeCalls: nativeCalls.shared };
@@ -150,8 +171,14 @@ export class Pool {
   }
 }
 
-/** One thread's part of a pass. Rejects when the thread ends before it is done. */
-function share(thread: Worker, job: Job, onTile: (tile: PassTile) => void): Promise<PassShare> {
+interface Watch {
+  readonly onTile?: (tile: PassTile) => void;
+  /** What has been claimed so far, now and then. */
+  readonly onClaimed?: (next: number) => void;
+}
+
+/** One thread's part of a job. Rejects when the thread ends before it is done. */
+function share(thread: Worker, job: Job, onTile: (tile: PassTile) => void): Promise<PassShare | RoundShare> {
   return new Promise((resolve, reject) => {
     thread.ref();
     const settle = () => {
@@ -181,24 +208,18 @@ export function servePool(port: MessagePort): void {
   const engines = new EngineChooser(enginesWith(1));
   port.on('message', (job: Job) => {
     serve(job).then(
-      (result) =>
+      (result) => {
+        const large = 'layers' in result ? result.layers.map(({ counts }) => counts) : [];
         port.postMessage(
           { share: result } satisfies Reply,
-          result.layers.map(({ counts }) => counts.buffer as ArrayBuffer),
-        ),
+          large.map(({ buffer }) => buffer as ArrayBuffer),
+        );
+      },
       (error: unknown) => port.postMessage({ error: serialiseError(error) } satisfies Reply),
     );
   });
 
-  async function serve({ pass, choice, state }: Job): Promise<PassShare> {
-    engines.choice = choice;
-    const { engine } = await engines.chosen();
-    const { height, width } = drawnSize(pass);
-    const pixels = height * width;
-    const claim = (size: number) => {
-      const start = Atomics.add(state, NEXT, size);
-      return start < pixels ? ([start, Math.min(start + size, pixels)] as const) : undefined;
-    };
+  async function serve({ work, choice, state }: Job): Promise<PassShare | RoundShare> {
     const cancel: CancelToken = {
       get cancelled() {
         return Atomics.load(state, STOP) !== 0;
@@ -206,6 +227,23 @@ export function servePool(port: MessagePort): void {
       throwIfCancelled() {
         if (Atomics.load(state, STOP) !== 0) throw new CancelledError();
       },
+    };
+    if ('round' in work) {
+      const [{ inputs }] = work.round.kernels.layers;
+      const claimInput = () => {
+        const input = Atomics.add(state, NEXT, 1);
+        return input < inputs ? input : undefined;
+      };
+      return shareRound(work.round, claimInput, cancel, () => undefined);
+    }
+    const { pass } = work;
+    engines.choice = choice;
+    const { engine } = await engines.chosen();
+    const { height, width } = drawnSize(pass);
+    const pixels = height * width;
+    const claim = (size: number) => {
+      const start = Atomics.add(state, NEXT, size);
+      return start < pixels ? ([start, Math.min(start + size, pixels)] as const) : undefined;
     };
     const send = (tile: PassTile) => {
       const buffers = [tile.output, ...tile.kept.values()].map(({ buffer }) => buffer as ArrayBuffer);

@@ -204,7 +204,13 @@ export class Service {
       emit({ type: 'inspected', inspection, traced: traced.map(({ name }) => name) });
       emit({ type: 'phase', phase: 'reconstructing', detail: 'Drawing the picture', fraction: 0.05 });
       const { memoryBudget, layers, method, baseline } = options;
-      const how = { memoryBudget, method, ...(baseline && { baseline }), ...(layers && { layers }) };
+      const how = {
+        memoryBudget,
+        method,
+        ...(baseline && { baseline }),
+        ...(layers && { layers }),
+        ...(this.pool?.worthwhile(Infinity) && { runRound: this.pool.runRound }),
+      };
       const clip = Clip.isOne(model.inr) ? new Clip(model, options, engine, how, frames) : undefined;
       const traceBegan = performance.now();
       const shown = await (clip

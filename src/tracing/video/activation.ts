@@ -1,48 +1,42 @@
+import { plainActs } from '../../inr/activations';
 import type { TracedLayer } from '../../inr/types';
 
-/** An activation over many values, in place. */
-export interface Activate {
-  (values: Float32Array, from: number, to: number): void;
+/** An activation under which a larger sum stays larger. */
+export interface Activation {
+  readonly of: (z: number) => number;
   /** σ(0) */
   readonly atZero: number;
+  /** σ(z)/z at points between −REACH and REACH, where that is smooth. */
+  readonly table: Float32Array | undefined;
 }
 
 /** The table reaches this far on each side; behind it, values are computed one by one. */
-const REACH = 8;
-const PER_UNIT = 1024;
+export const REACH = 8;
+export const PER_UNIT = 1024;
 /**
  * σ(z) is z times a smooth factor: between the table's points a straight line gives the factor within 4e-8,
  * so that the error stays small against maps that are themselves small.
  */
 const factored = new Set<TracedLayer['activation']>(['gelu', 'swish', 'tanh']);
 
-/** σ as the layer defines it; undefined when it has none that keeps the order of values. */
-export function activationOf({ activation, activate, last }: TracedLayer): Activate | undefined {
-  if (last || !activate) return undefined;
-  const apply = factored.has(activation) ? tabulated(activate) : oneByOne(activate);
-  return Object.assign(apply, { atZero: activate(0) });
-}
-
-function oneByOne(activate: (z: number) => number) {
-  return (values: Float32Array, from: number, to: number) => {
-    for (let k = from; k < to; k++) values[k] = activate(values[k]);
+/** σ as the layer names it, so that threads can be told; undefined when it has none that keeps the order. */
+export function activationOf({ activation, last }: TracedLayer): Activation | undefined {
+  if (last || !(activation in plainActs)) return undefined;
+  const { scalar } = plainActs[activation as keyof typeof plainActs];
+  return {
+    of: scalar,
+    atZero: scalar(0),
+    table: factored.has(activation) ? tableOf(scalar) : undefined,
   };
 }
 
-function tabulated(activate: (z: number) => number) {
-  const table = Float32Array.from({ length: 2 * REACH * PER_UNIT + 2 }, (_, k) => {
+/** σ of every value, in place. */
+export function apply({ of }: Activation, values: Float32Array): void {
+  for (let k = 0; k < values.length; k++) values[k] = of(values[k]);
+}
+
+const tableOf = (activate: (z: number) => number) =>
+  Float32Array.from({ length: 2 * REACH * PER_UNIT + 2 }, (_, k) => {
     const z = k / PER_UNIT - REACH;
     return z === 0 ? activate(1e-6) / 1e-6 : activate(z) / z;
   });
-  return (values: Float32Array, from: number, to: number) => {
-    for (let k = from; k < to; k++) {
-      const z = values[k];
-      if (z >= -REACH && z < REACH) {
-        const place = (z + REACH) * PER_UNIT;
-        const cell = place | 0;
-        const low = table[cell];
-        values[k] = z * (low + (place - cell) * (table[cell + 1] - low));
-      } else values[k] = activate(z);
-    }
-  };
-}

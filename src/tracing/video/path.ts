@@ -1,14 +1,9 @@
 import type { TracedLayer } from '../../inr/types';
 import { fitted } from '../previews';
-import { activationOf, type Activate } from './activation';
+import { activationOf, type Activation } from './activation';
+import { KernelConvolution, kernelSize } from './convolution';
+import { Loops, type Gathered, type Stage } from './loops';
 import { Taps } from './taps';
-
-/** Acts on both axes of a picture; `offset` is what σ(0) of the values left out adds, by row and column. */
-export interface Stage {
-  readonly rows: Taps;
-  readonly columns: Taps;
-  readonly offset: { readonly rows: Float32Array; readonly columns: Float32Array } | null;
-}
 
 export interface Branch {
   /** Each followed by σ. */
@@ -18,9 +13,6 @@ export interface Branch {
   /** The same, and area-averaged to the size of a preview. */
   readonly preview: Stage;
 }
-
-export const kernelSize = ({ weight, inputs, outputs }: TracedLayer): number =>
-  Math.sqrt(weight.length / (inputs * outputs));
 
 const strideOf = ({ shuffle }: TracedLayer): number => shuffle ?? 1;
 
@@ -65,37 +57,37 @@ export class KernelPath {
   readonly frameWidth: number;
   readonly previewSize: { readonly height: number; readonly width: number };
   readonly branches: readonly Branch[];
-  readonly activate: Activate | undefined;
+  readonly activation: Activation | undefined;
   private readonly shuffle: number;
-  private readonly temporary: Float32Array;
-  private readonly spare: readonly [Float32Array, Float32Array];
-  /** Values before the last stage and their size, of the kernel handed to `descend` last. */
-  private low: Float32Array = new Float32Array(0);
-  private lowFrom = 0;
+  readonly loops: Loops;
+  private readonly convolution: KernelConvolution;
+  /** Addresses of what stages make in turn, and of a map. */
+  private readonly spare: readonly [number, number];
+  private readonly whole: number;
+  /** Address of the values before the last stage, of the kernel handed to `descend` last. */
+  private low: number;
   private branch: Branch;
 
   /**
-   * @param layer index among `layers`, which end with the head
+   * @param layers from the one whose kernels these are to the head
    * @param size height and width of the layer's input
    * @param previewSide longest side of a preview, pixels
    */
   constructor(
     layers: readonly TracedLayer[],
-    layer: number,
     size: { readonly height: number; readonly width: number },
     previewSide: number,
   ) {
-    const own = layers[layer];
-    const later = layers.slice(layer + 1);
+    const [own, ...later] = layers;
     const [height, width] = [size.height, size.width];
     this.height = height;
     this.width = width;
     this.shuffle = strideOf(own);
-    const total = layers.slice(layer).reduce((scale, l) => scale * strideOf(l), 1);
+    const total = layers.reduce((scale, l) => scale * strideOf(l), 1);
     this.frameHeight = height * total;
     this.frameWidth = width * total;
     this.previewSize = fitted(this.frameHeight, this.frameWidth, previewSide);
-    this.activate = activationOf(own);
+    this.activation = activationOf(own);
     const { shuffle } = this;
     const phases = Array.from({ length: shuffle }, (_, phase) => phase);
     const rows = phases.map((phase) => this.axis(later, height, phase));
@@ -107,10 +99,14 @@ export class KernelPath {
     };
     this.branches = rows.flatMap((row) => columns.map((column) => branchOf(row, column, offset, toPreview)));
     this.branch = this.branches[0];
-    const sizes = this.branches[0].stages.map(({ rows, columns }) => rows.outputs * columns.outputs);
+    const sizes = this.branches[0].stages.map(({ rows, columns }) => 4 * rows.outputs * columns.outputs);
+    const loops = (this.loops = new Loops(this.activation));
+    this.convolution = new KernelConvolution(loops, own, size);
     const largest = Math.max(0, ...sizes);
-    this.spare = [new Float32Array(largest), new Float32Array(sizes.length > 1 ? largest : 0)];
-    this.temporary = new Float32Array(Math.max(this.frameWidth, width));
+    this.low = this.convolution.result;
+    this.spare = [loops.allocate(largest), loops.allocate(sizes.length > 1 ? largest : 0)];
+    this.whole = loops.allocate(4 * this.frameHeight * this.frameWidth);
+    loops.prepare(this.branches.flatMap(({ stages, last, preview }) => [...stages, last, preview]));
   }
 
   /** The stages along one axis, the last one to the frame. */
@@ -130,92 +126,62 @@ export class KernelPath {
 
   /** σ(0) at the phases that a kernel does not reach, by way of the first mean filter. */
   private offsetOf([next]: readonly TracedLayer[]): Stage['offset'] {
-    const { shuffle, activate } = this;
-    if (shuffle === 1 || !activate || activate.atZero === 0 || !next) return null;
+    const { shuffle, activation } = this;
+    if (shuffle === 1 || !activation || activation.atZero === 0 || !next) return null;
     const ones = (n: number) => Taps.mean(n * shuffle, kernelSize(next)).ones();
-    return { rows: ones(this.height).map((v) => v * activate.atZero), columns: ones(this.width) };
+    return { rows: ones(this.height).map((v) => v * activation.atZero), columns: ones(this.width) };
   }
 
-  /**
-   * Takes the result of a kernel's convolution, `[height, width]` from index `from` on, and goes on to what
-   * `row` and `preview` read; overwrites it.
-   */
-  descend(values: Float32Array, from: number, output: number): void {
-    const { activate } = this;
+  /** The affine result of a kernel, good until the next call. @param plane see `KernelConvolution.run` */
+  convolve(plane: Float32Array, input: number, output: number, bias?: number): Float32Array {
+    this.convolution.run(plane, input, output, bias);
+    return this.loops.floats(this.convolution.result, this.height * this.width);
+  }
+
+  /** Goes on from what `convolve` made to what `map`, `preview` and the rounds of statistics read. */
+  descend(output: number): void {
+    const { activation, loops, convolution } = this;
     this.branch = this.branches[output % this.branches.length];
     const { stages, last } = this.branch;
-    const end = from + this.height * this.width;
-    activate?.(values, from, end);
-    const lacking = (stages[0] ?? last).offset && activate ? activate.atZero : 0;
-    if (lacking !== 0) for (let k = from; k < end; k++) values[k] -= lacking;
-    let low = values;
-    let start = from;
+    const area = this.height * this.width;
+    this.low = convolution.result;
+    loops.activate(this.low, area);
+    const lacking = (stages[0] ?? last).offset && activation ? activation.atZero : 0;
+    if (lacking !== 0) {
+      const own = loops.floats(this.low, area);
+      for (let k = 0; k < area; k++) own[k] -= lacking;
+    }
     for (const [k, stage] of stages.entries()) {
       const out = this.spare[k % 2];
-      const width = stage.columns.outputs;
-      for (let y = 0; y < stage.rows.outputs; y++) this.stageRow(stage, low, start, y, out, y * width);
-      activate?.(out, 0, stage.rows.outputs * width);
-      low = out;
-      start = 0;
-    }
-    this.low = low;
-    this.lowFrom = start;
-  }
-
-  /** Values before the last stage. */
-  get lowSize(): number {
-    const { rows, columns } = this.branches[0].last;
-    return rows.inputs * columns.inputs;
-  }
-
-  /** Copies what `row` and `preview` read, to be given back by `take`. */
-  keep(values: Float32Array, at: number): void {
-    values.set(this.low.subarray(this.lowFrom, this.lowFrom + this.lowSize), at);
-  }
-
-  take(values: Float32Array, from: number, output: number): void {
-    this.branch = this.branches[output % this.branches.length];
-    this.low = values;
-    this.lowFrom = from;
-  }
-
-  private stageRow(
-    { rows, columns, offset }: Stage,
-    values: Float32Array,
-    from: number,
-    y: number,
-    out: Float32Array,
-    at: number,
-  ): void {
-    rows.down(y, values, from, columns.inputs, this.temporary);
-    columns.across(this.temporary, out, at);
-    if (offset) {
-      const factor = offset.rows[y];
-      for (let x = 0; x < columns.outputs; x++) out[at + x] += factor * offset.columns[x];
+      loops.run(stage, this.low, out);
+      loops.activate(out, stage.rows.outputs * stage.columns.outputs);
+      this.low = out;
     }
   }
 
-  /** True when row `y` of the frame is zero for every kernel of the phase handed over last. */
-  isZeroRow(y: number): boolean {
-    const { rows, offset } = this.branch.last;
-    return !offset && rows.isZero(y);
+  /** Adds what `convolve` made to float64 sums at an address. */
+  accumulate(sums: number): void {
+    this.loops.accumulate(this.convolution.result, this.height * this.width, sums);
   }
 
-  /** Row `y` of the map. */
-  row(y: number, out: Float32Array, at = 0): void {
-    this.stageRow(this.branch.last, this.low, this.lowFrom, y, out, at);
+  /** First round of the map's statistics. @returns [Σ|C|, largest |C|] */
+  first(gathered: Gathered, every: number): readonly [number, number] {
+    return this.loops.first(this.branch.last, this.low, gathered, every);
   }
 
-  /** The map, area-averaged, `[previewSize]`. */
-  preview(out: Float32Array): void {
-    const { preview } = this.branch;
-    for (let y = 0; y < preview.rows.outputs; y++) {
-      this.stageRow(preview, this.low, this.lowFrom, y, out, y * preview.columns.outputs);
-    }
+  /** Second round. @returns pixels where |C| is above an equal share */
+  second(gathered: Gathered, threshold: number): number {
+    return this.loops.second(this.branch.last, this.low, gathered, threshold);
   }
 
-  /** The whole map. */
-  map(out: Float32Array, at = 0): void {
-    for (let y = 0; y < this.frameHeight; y++) this.row(y, out, at + y * this.frameWidth);
+  /** The map, area-averaged, `[previewSize]`, at an address. */
+  preview(out: number): void {
+    this.loops.run(this.branch.preview, this.low, out);
+  }
+
+  /** The whole map; the array is overwritten by the next. */
+  map(): Float32Array {
+    this.loops.run(this.branch.last, this.low, this.whole);
+    return this.loops.floats(this.whole, this.frameHeight * this.frameWidth);
   }
 }

@@ -1,5 +1,8 @@
 import type { TracedLayer } from '../../inr/types';
-import { kernelSize, type KernelPath, type Stage } from './path';
+import { apply } from './activation';
+import { kernelSize } from './convolution';
+import type { Stage } from './loops';
+import type { KernelPath } from './path';
 
 /** Rows and columns of a part of a picture, ends excluded. */
 interface Window {
@@ -62,7 +65,7 @@ export function kernelsAtPixel(
   column: number,
 ): Float32Array {
   const { inputs, outputs } = layer;
-  const { height, width, activate } = path;
+  const { height, width, activation } = path;
   const kernel = kernelSize(layer);
   const reach = (kernel - 1) / 2;
   const pixel = { top: row, bottom: row + 1, left: column, right: column + 1 };
@@ -83,8 +86,8 @@ export function kernelsAtPixel(
       );
       let values: Float32Array = convolved(windows[0], (layer.bias?.[o] ?? 0) / inputs, weights);
       for (const [k, stage] of all.entries()) {
-        activate?.(values, 0, values.length);
-        if (stage.offset && activate) values = values.map((v) => v - activate.atZero);
+        if (activation) apply(activation, values);
+        if (stage.offset && activation) values = values.map((v) => v - activation.atZero);
         values = stageWindow(stage, values, windows[k], windows[k + 1]);
       }
       contributions[i * outputs + o] = values[0];

@@ -1,10 +1,11 @@
 import type { Engine, EngineSession, EngineTensor } from '../../engine/types';
-import type { Inr } from '../../inr/types';
+import type { Inr, TracedLayer } from '../../inr/types';
+import { KernelPath } from './path';
 
 /** Runs a decoder frame by frame; what it needs for that is made ready once. */
 export class FrameRunner {
   private readonly sessions = new Map<string, Promise<EngineSession>>();
-  private spare: Float32Array | undefined;
+  private readonly paths = new Map<string, KernelPath>();
 
   constructor(
     readonly inr: Inr,
@@ -22,15 +23,16 @@ export class FrameRunner {
     return (await session).run(new Map([[graph.inputs[0].name, { shape: [1, 1], data: t }]]));
   }
 
-  /** Memory for that many numbers, with anything in it; touching fresh memory takes longer than using it. */
-  borrow(size: number): Float32Array {
-    const { spare } = this;
-    this.spare = undefined;
-    return spare && spare.length >= size ? spare : new Float32Array(size);
-  }
-
-  giveBack(memory: Float32Array): void {
-    this.spare = memory;
+  /** The path of a layer's kernels, the same for all frames. See `KernelPath` for the parameters. */
+  path(
+    layers: readonly TracedLayer[],
+    size: { readonly height: number; readonly width: number },
+    previewSide: number,
+  ): KernelPath {
+    const { name } = layers[0];
+    let path = this.paths.get(name);
+    if (!path) this.paths.set(name, (path = new KernelPath(layers, size, previewSide)));
+    return path;
   }
 
   /** One frame, `[H, W, C]`, unclamped. */
@@ -48,7 +50,7 @@ export class FrameRunner {
       );
     }
     this.sessions.clear();
-    this.spare = undefined;
+    this.paths.clear();
   }
 }
 

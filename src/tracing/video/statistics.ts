@@ -1,6 +1,10 @@
-import { BINS, LOW_BITS, MAGNITUDE, Thresholds } from '../statistics';
-import type { LayerTrace, NeuronStatistics, PreviewAtlas } from '../types';
-import type { KernelPath } from './path';
+import type { CancelToken } from '../../errors';
+import type { TracedLayer } from '../../inr/types';
+import { BINS } from '../statistics';
+import type { NeuronStatistics, PreviewAtlas } from '../types';
+import { padded, type Gathered } from './loops';
+import { KernelPath } from './path';
+import { Turn } from './turn';
 
 /** Contributions that the histogram of magnitudes counts at most; of larger layers it sees every n-th row. */
 const COUNTED = 2 ** 28;
@@ -27,8 +31,6 @@ export function atlasOf(
   return { width, height, data, limit };
 }
 
-const bitsOf = (values: Float32Array<ArrayBuffer>) => new Int32Array(values.buffer);
-
 function encodePreview(
   means: Float32Array,
   from: number,
@@ -44,164 +46,175 @@ function encodePreview(
   return largest;
 }
 
-/**
- * Statistics of all kernels of a layer at one frame, in two rounds: the second one needs what all kernels
- * together contribute to a pixel. Kernels come one at a time, and are forgotten.
- * The loops are plain on purpose: they run once for every kernel and pixel.
- */
-export class KernelStatistics {
+/** The kernels of a layer at one frame; plain data, so that it can be sent to other threads. */
+export interface KernelLayer {
+  /** From the one whose kernels these are to the head. */
+  readonly layers: readonly TracedLayer[];
+  /** The layer's input, `[inputs, height, width]`. */
+  readonly input: Float32Array;
+  readonly height: number;
+  readonly width: number;
+  readonly previewSide: number;
+}
+
+/** Memory that threads share, and of which each kernel, or input channel, has its own part. */
+export interface PerKernel {
   readonly total: Float64Array;
-  private readonly signedMean: Float64Array;
-  private readonly largest: Float64Array;
-  private readonly pixels: Uint32Array;
-  private readonly counts = new Int32Array(BINS);
-  /** Σ over kernels of |C|, at each pixel. */
-  private readonly pixelSums: Float64Array;
-  private readonly previews: Uint8Array;
-  private readonly limits: Float32Array;
-  private readonly inputSums: Float32Array;
-  private readonly outputSums: Float32Array;
-  private readonly preview: Float32Array;
-  private readonly values: Float32Array;
-  private readonly bits: Int32Array;
-  /** The histogram counts every n-th row. */
-  private readonly every: number;
-  /** Of the second round, as bits of float32: an equal share of |C| at each pixel. */
-  private fairShares = new Int32Array(0);
-  /** |C| above which a kernel counts at a pixel, and how many do. */
-  private threshold = MAGNITUDE;
-  private readonly countsAbove: Int32Array;
+  readonly signedMean: Float64Array;
+  readonly largest: Float64Array;
+  readonly pixels: Uint32Array;
+  readonly previews: Uint8Array;
+  readonly limits: Float32Array;
+  /** Σ of the previews of an input channel. */
+  readonly inputSums: Float32Array;
+}
 
-  constructor(
-    private readonly path: KernelPath,
-    private readonly inputs: number,
-    private readonly outputs: number,
-    private readonly shuffle: number,
-  ) {
-    const kernels = inputs * outputs;
-    const { frameHeight, frameWidth, previewSize } = path;
-    this.total = new Float64Array(kernels);
-    this.signedMean = new Float64Array(kernels);
-    this.largest = new Float64Array(kernels);
-    this.pixels = new Uint32Array(kernels);
-    this.pixelSums = new Float64Array(frameHeight * frameWidth);
-    this.countsAbove = new Int32Array(frameHeight * frameWidth);
-    const size = previewSize.height * previewSize.width;
-    this.previews = new Uint8Array(kernels * size);
-    this.limits = new Float32Array(kernels);
-    this.inputSums = new Float32Array(inputs * size);
-    this.outputSums = new Float32Array((outputs / shuffle ** 2) * size);
-    this.preview = new Float32Array(size);
-    this.values = new Float32Array(frameWidth);
-    this.bits = new Int32Array(this.values.buffer);
-    this.every = Math.max(1, Math.ceil((kernels * frameHeight * frameWidth) / COUNTED));
-    if (this.every >= frameHeight) this.every = Math.max(1, frameHeight >> 3);
-  }
+/** float32 values that threads share. */
+export function sharedFloats(length: number): Float32Array {
+  return new Float32Array(new SharedArrayBuffer(4 * length));
+}
 
-  /** The kernel that the path was given last. First round. */
-  add(input: number, output: number): void {
-    const kernel = input * this.outputs + output;
-    const { path, values, bits, pixelSums, counts, every } = this;
-    const { frameHeight, frameWidth } = path;
-    let total = 0;
-    let largest = 0;
-    for (let y = 0; y < frameHeight; y++) {
-      if (path.isZeroRow(y)) {
-        if (y % every === 0) counts[0] += frameWidth;
-        continue;
+export function perKernel({ layers: [{ inputs, outputs }] }: KernelLayer, previewSize: number): PerKernel {
+  const kernels = inputs * outputs;
+  const shared = (bytes: number) => new SharedArrayBuffer(bytes);
+  return {
+    total: new Float64Array(shared(8 * kernels)),
+    signedMean: new Float64Array(shared(8 * kernels)),
+    largest: new Float64Array(shared(8 * kernels)),
+    pixels: new Uint32Array(shared(4 * kernels)),
+    previews: new Uint8Array(shared(kernels * previewSize)),
+    limits: sharedFloats(kernels),
+    inputSums: sharedFloats(inputs * previewSize),
+  };
+}
+
+/**
+ * One of two rounds over all kernels of a layer: the second one needs what all kernels together contribute
+ * to a pixel. Kernels are made, read and forgotten.
+ */
+export interface Round {
+  readonly kernels: KernelLayer;
+  readonly into: PerKernel;
+  readonly second?: {
+    /** float32: an equal share of |C| at each pixel, rows padded. */
+    readonly fair: Float32Array;
+    /** |C| above which a kernel counts at a pixel. */
+    readonly threshold: number;
+  };
+}
+
+/** What one thread's input channels gave: sums over kernels, to be added to those of others. */
+export interface RoundShare {
+  /** Σ|C|, rows padded. */
+  readonly sums?: Float64Array;
+  /** Histogram of |C|. */
+  readonly counts?: Int32Array;
+  /** Σ of the kernels' affine results, `[outputs, h, w]`. */
+  readonly affine?: Float64Array;
+  /** Σ of the previews of an output channel. */
+  readonly outputSums?: Float32Array;
+  /** Of the second round: kernels above the threshold, rows padded. */
+  readonly above?: Int32Array;
+}
+
+/** Carries out a round, in whatever threads. @throws CancelledError */
+export type RunRound = (
+  round: Round,
+  cancel: CancelToken,
+  progress: (fraction: number) => void,
+) => Promise<readonly RoundShare[]>;
+
+/** Does the input channels that `claim` hands out. @throws CancelledError */
+export async function shareRound(
+  { kernels, into, second }: Round,
+  claim: () => number | undefined,
+  cancel: CancelToken,
+  progress: (input: number) => void,
+): Promise<RoundShare> {
+  const { layers, height, width, input: planes } = kernels;
+  const [{ inputs, outputs, shuffle = 1 }] = layers;
+  const path = new KernelPath(layers, kernels, kernels.previewSide);
+  const { loops, frameHeight, frameWidth, previewSize } = path;
+  const area = height * width;
+  const places = frameHeight * padded(frameWidth);
+  const previewArea = previewSize.height * previewSize.width;
+  const gathered: Gathered = {
+    sums: loops.allocate(second ? 0 : 8 * places),
+    counts: loops.allocate(second ? 0 : 4 * BINS),
+    fair: loops.allocate(second ? 4 * places : 0),
+    above: loops.allocate(second ? 4 * places : 0),
+  };
+  const affine = loops.allocate(second ? 0 : 8 * outputs * area);
+  const outputSums = new Float32Array(second ? 0 : (outputs / shuffle ** 2) * previewArea);
+  const preview = loops.allocate(4 * previewArea);
+  let every = Math.ceil((inputs * outputs * frameHeight * frameWidth) / COUNTED);
+  if (every >= frameHeight) every = Math.max(1, frameHeight >> 3);
+  if (second) loops.floats(gathered.fair, places).set(second.fair);
+  const [limit] = new Int32Array(Float32Array.of(second?.threshold ?? 0).buffer);
+
+  const turn = new Turn(cancel);
+  for (let input = claim(); input !== undefined; input = claim()) {
+    const plane = planes.subarray(input * area, (input + 1) * area);
+    for (let output = 0; output < outputs; output++) {
+      const kernel = input * outputs + output;
+      path.convolve(plane, input, output);
+      if (!second) path.accumulate(affine + 8 * output * area);
+      path.descend(output);
+      if (second) into.pixels[kernel] = path.second(gathered, limit);
+      else {
+        [into.total[kernel], into.largest[kernel]] = path.first(gathered, every);
+        addPreview(kernel, input, Math.floor(output / shuffle ** 2));
       }
-      path.row(y, values);
-      const at = y * frameWidth;
-      for (let x = 0; x < frameWidth; x++) {
-        const magnitude = Math.abs(values[x]);
-        total += magnitude;
-        if (magnitude > largest) largest = magnitude;
-        pixelSums[at + x] += magnitude;
-      }
-      if (y % every === 0) {
-        for (let x = 0; x < frameWidth; x++) counts[(bits[x] & MAGNITUDE) >> LOW_BITS]++;
-      }
+      if (turn.due) await turn.pause(() => progress(input + output / outputs));
     }
-    this.total[kernel] = total;
-    this.largest[kernel] = largest;
-    this.addPreview(kernel, input, Math.floor(output / this.shuffle ** 2));
   }
+  // Copies: to send a view is to send all the memory behind it.
+  if (second) return { above: loops.ints(gathered.above, places).slice() };
+  return {
+    sums: loops.doubles(gathered.sums, places).slice(),
+    counts: loops.ints(gathered.counts, BINS).slice(),
+    affine: loops.doubles(affine, outputs * area).slice(),
+    outputSums,
+  };
 
-  private addPreview(kernel: number, input: number, channel: number): void {
-    const { path, preview, previews, inputSums, outputSums } = this;
+  function addPreview(kernel: number, input: number, channel: number): void {
     path.preview(preview);
-    const size = preview.length;
+    const means = loops.floats(preview, previewArea);
+    const ofInput = into.inputSums.subarray(input * previewArea, (input + 1) * previewArea);
+    const ofOutput = outputSums.subarray(channel * previewArea, (channel + 1) * previewArea);
     let sum = 0;
-    for (let k = 0; k < size; k++) {
-      sum += preview[k];
-      inputSums[input * size + k] += preview[k];
-      outputSums[channel * size + k] += preview[k];
+    for (let k = 0; k < previewArea; k++) {
+      sum += means[k];
+      ofInput[k] += means[k];
+      ofOutput[k] += means[k];
     }
     // All cells are equally large.
-    this.signedMean[kernel] = sum / size;
-    this.limits[kernel] = encodePreview(preview, 0, size, previews, kernel * size);
+    into.signedMean[kernel] = sum / previewArea;
+    into.limits[kernel] = encodePreview(means, 0, previewArea, into.previews, kernel * previewArea);
   }
+}
 
-  /** τ of tracing.md §2 for any α, once the first round is over. */
-  thresholds(): Thresholds {
-    return new Thresholds(this.counts);
-  }
+/** The sums of all shares. */
+export function added<A extends Float64Array | Float32Array | Int32Array>(arrays: readonly A[]): A {
+  const [first, ...others] = arrays;
+  const sum = first.slice() as A;
+  for (const other of others) for (let k = 0; k < sum.length; k++) sum[k] += other[k];
+  return sum;
+}
 
-  /** Ends the first round. @param threshold for `above` */
-  beginSecond(threshold: number): void {
-    const n = this.inputs * this.outputs;
-    this.fairShares = bitsOf(Float32Array.from(this.pixelSums, (sum) => sum / n));
-    [this.threshold] = bitsOf(Float32Array.of(threshold));
-  }
-
-  /** Second round. */
-  compare(input: number, output: number): void {
-    const { path, values, bits, fairShares, countsAbove, threshold } = this;
-    const { frameHeight, frameWidth } = path;
-    let fair = 0;
-    for (let y = 0; y < frameHeight; y++) {
-      if (path.isZeroRow(y)) continue;
-      path.row(y, values);
-      const at = y * frameWidth;
-      for (let x = 0; x < frameWidth; x++) {
-        // The bits of positive numbers are in their order: a difference's sign is a comparison without
-        // a branch, which no processor could predict.
-        const magnitude = bits[x] & MAGNITUDE;
-        fair += (fairShares[at + x] - magnitude) >>> 31;
-        countsAbove[at + x] += (threshold - magnitude) >>> 31;
-      }
-    }
-    this.pixels[input * this.outputs + output] = fair;
-  }
-
-  statistics(): NeuronStatistics {
-    const { total, signedMean, largest, pixels } = this;
-    const area = this.pixelSums.length;
-    const layerTotal = total.reduce((sum, t) => sum + t, 0);
-    return {
-      total,
-      share: total.map((t) => (layerTotal > 0 ? t / layerTotal : 0)),
-      mean: total.map((t) => t / area),
-      signedMean,
-      max: largest,
-      pixels,
-      dead: Uint8Array.from(largest, (m) => (m === 0 ? 1 : 0)),
-    };
-  }
-
-  /** Part of the kernels above the threshold of the second round, at each pixel. */
-  above(): Float32Array {
-    const n = this.inputs * this.outputs;
-    return Float32Array.from(this.countsAbove, (count) => count / n);
-  }
-
-  atlas(): PreviewAtlas {
-    const { height, width } = this.path.previewSize;
-    return { height, width, data: this.previews, limit: this.limits };
-  }
-
-  channels(): NonNullable<LayerTrace['channelPreviews']> {
-    const { previewSize } = this.path;
-    return { inputs: atlasOf(this.inputSums, previewSize), outputs: atlasOf(this.outputSums, previewSize) };
-  }
+export function kernelStatistics(
+  { total, signedMean, largest, pixels }: PerKernel,
+  area: number,
+): NeuronStatistics {
+  const layerTotal = total.reduce((sum, t) => sum + t, 0);
+  // Copies: what leaves the worker is not shared.
+  return {
+    total: total.slice(),
+    share: Float64Array.from(total, (t) => (layerTotal > 0 ? t / layerTotal : 0)),
+    mean: Float64Array.from(total, (t) => t / area),
+    signedMean: signedMean.slice(),
+    max: largest.slice(),
+    pixels: pixels.slice(),
+    dead: Uint8Array.from(largest, (m) => (m === 0 ? 1 : 0)),
+  };
 }

@@ -96,69 +96,11 @@ export class Taps {
   }
 
   along(values: Float32Array): Float32Array {
-    const out = new Float32Array(this.outputs);
-    this.across(values, out);
-    return out;
-  }
-
-  /** True when an output reads nothing but zeros. */
-  isZero(output: number): boolean {
-    for (let k = output * this.width; k < (output + 1) * this.width; k++) {
-      if (this.weights[k] !== 0) return false;
-    }
-    return true;
-  }
-
-  /** Combines rows of `[inputs, width]` (from index `from` on) into output row `y`. */
-  down(y: number, values: Float32Array, from: number, width: number, out: Float32Array): void {
-    const { width: taps, start, weights } = this;
-    const first = from + start[y] * width;
-    if (taps === 1) {
-      const w = weights[y];
-      for (let x = 0; x < width; x++) out[x] = w * values[first + x];
-      return;
-    }
-    if (taps === 2) {
-      const [a, b] = [weights[2 * y], weights[2 * y + 1]];
-      const second = first + width;
-      for (let x = 0; x < width; x++) out[x] = a * values[first + x] + b * values[second + x];
-      return;
-    }
-    const [a, b, c] = weights.subarray(taps * y, taps * y + 3);
-    const second = first + width;
-    const third = second + width;
-    for (let x = 0; x < width; x++) {
-      out[x] = a * values[first + x] + b * values[second + x] + c * values[third + x];
-    }
-    for (let k = 3; k < taps; k++) {
-      const w = weights[taps * y + k];
-      const row = first + k * width;
-      if (w !== 0) for (let x = 0; x < width; x++) out[x] += w * values[row + x];
-    }
-  }
-
-  /** Applies the map to one row. */
-  across(values: Float32Array, out: Float32Array, at = 0): void {
-    const { width: taps, start, weights, outputs } = this;
-    if (taps === 1) {
-      for (let x = 0; x < outputs; x++) out[at + x] = weights[x] * values[start[x]];
-    } else if (taps === 2) {
-      for (let x = 0, w = 0; x < outputs; x++, w += 2) {
-        const s = start[x];
-        out[at + x] = weights[w] * values[s] + weights[w + 1] * values[s + 1];
-      }
-    } else if (taps === 3) {
-      for (let x = 0, w = 0; x < outputs; x++, w += 3) {
-        const s = start[x];
-        out[at + x] =
-          weights[w] * values[s] + weights[w + 1] * values[s + 1] + weights[w + 2] * values[s + 2];
-      }
-    } else {
-      for (let x = 0, w = 0; x < outputs; x++) {
-        let sum = 0;
-        for (let k = start[x]; k < start[x] + taps; k++, w++) sum += weights[w] * values[k];
-        out[at + x] = sum;
-      }
-    }
+    const { width, start, weights } = this;
+    return Float32Array.from({ length: this.outputs }, (_, y) => {
+      let sum = 0;
+      for (let k = 0; k < width; k++) sum += weights[y * width + k] * values[start[y] + k];
+      return sum;
+    });
   }
 }

@@ -6,30 +6,41 @@ import type { FloatMap, NeuronRef, PixelProbe } from '../../worker/protocol';
 import type { Ablated, Baseline } from '../ablation';
 import { chosenLayers } from '../chosenLayers';
 import type { PictureValues } from '../regions';
-import { distributedness, type Thresholds } from '../statistics';
+import { distributedness, Thresholds } from '../statistics';
 import type { Trace, TraceOptions } from '../trace';
 import type { Completeness, LayerTrace } from '../types';
-import { activationOf } from './activation';
-import { KernelConvolutions } from './convolutions';
-import { kernelSize, KernelPath } from './path';
+import { activationOf, apply } from './activation';
+import { kernelSize } from './convolution';
+import { padded } from './loops';
+import type { KernelPath } from './path';
 import { kernelsAtPixel } from './pixel';
 import { FrameRunner, interleaved } from './runner';
 import { withoutKernels, type Removal } from './without';
-import { KernelStatistics, previewSide } from './statistics';
+import {
+  added,
+  atlasOf,
+  kernelStatistics,
+  perKernel,
+  previewSide,
+  sharedFloats,
+  shareRound,
+  type RunRound,
+} from './statistics';
+import { Turn } from './turn';
 
 /** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
 const ALPHAS = [0.1, 0.5] as const;
 /** Contributions (kernels × pixels) that are traced unasked; the head and the last two blocks always are. */
 const UNASKED = 2 ** 29;
 const ALWAYS = 3;
-/** Milliseconds after which the event loop gets its turn. */
-const TURN = 40;
 
 export interface FrameOptions extends TraceOptions {
   /** Of the same network, for many frames one after another. */
   readonly runner?: FrameRunner;
   /** Layer that is traced before the others. */
   readonly first?: string;
+  /** Shares rounds over kernels among other threads; in this one when undefined. */
+  readonly runRound?: RunRound;
 }
 
 /**
@@ -38,15 +49,7 @@ export interface FrameOptions extends TraceOptions {
  * @throws CancelledError @throws UsageError when a layer is not the network's, or the frame not the video's
  */
 export async function traceFrame(inr: Inr, engine: Engine, options: FrameOptions): Promise<VideoTrace> {
-  const {
-    cancel = neverCancelled,
-    frame = 0,
-    memoryBudget,
-    first,
-    onReconstruction,
-    onLayer,
-    onProgress,
-  } = options;
+  const { cancel = neverCancelled, frame = 0, first, onReconstruction, onLayer, onProgress } = options;
   if (inr.layers.length === 0 || inr.layers.some(({ kind }) => kind !== 'convolution')) {
     throw new UsageError(
       `${inr.title} is recognised, but its layers are no chain of convolutions that could be traced; use inspect.`,
@@ -61,12 +64,7 @@ export async function traceFrame(inr: Inr, engine: Engine, options: FrameOptions
   checkFrame(inr, frame);
   const wanted = options.layers ? chosenLayers(inr, options.layers) : layersUnasked(inr);
   onProgress?.('Drawing the frame', 0);
-  const trace = await VideoTrace.of(
-    options.runner ?? new FrameRunner(inr, engine),
-    frame,
-    wanted,
-    memoryBudget,
-  );
+  const trace = await VideoTrace.of(options.runner ?? new FrameRunner(inr, engine), frame, wanted);
   cancel.throwIfCancelled();
   onReconstruction?.(trace.reconstruction, inr.signal);
 
@@ -82,7 +80,7 @@ export async function traceFrame(inr: Inr, engine: Engine, options: FrameOptions
     const progress = (fraction: number) =>
       onProgress?.(detail, 0.05 + (0.95 * (done + costs[index] * fraction)) / whole);
     progress(0);
-    const layer = await trace.addLayer(index, cancel, progress);
+    const layer = await trace.addLayer(index, cancel, progress, options.runRound);
     done += costs[index];
     onLayer?.(index, layer);
   }
@@ -117,10 +115,11 @@ export function layersUnasked({ layers, signal, domain }: Inr): readonly TracedL
 
 interface Kernels {
   readonly layer: TracedLayer;
+  /** Of the maps that are asked for one by one. */
   readonly path: KernelPath;
-  readonly convolutions: KernelConvolutions;
   /** `[inputs, h, w]` */
   readonly input: Float32Array;
+  readonly previewSide: number;
   /** What the network makes of it: the next layer's input, or of the head the affine output. */
   readonly result: Float32Array;
   /** Layers from this one to the head. */
@@ -140,8 +139,6 @@ export class VideoTrace implements Trace {
     readonly frame: number,
     readonly reconstruction: Float32Array,
     private readonly kernels: readonly Kernels[],
-    /** Bytes that values kept between the two rounds may take. */
-    private readonly budget: number,
   ) {
     this.layers.length = kernels.length;
   }
@@ -155,13 +152,8 @@ export class VideoTrace implements Trace {
   }
 
   /** Runs the network at one frame. @throws CancelledError */
-  static async of(
-    runner: FrameRunner,
-    frame: number,
-    wanted: readonly TracedLayer[],
-    budget: number,
-  ): Promise<VideoTrace> {
-    const { inr, engine } = runner;
+  static async of(runner: FrameRunner, frame: number, wanted: readonly TracedLayer[]): Promise<VideoTrace> {
+    const { inr } = runner;
     const { layers, graph, signal } = inr;
     const head = layers.at(-1)!;
     const following = wanted.map((layer) => layers[layers.indexOf(layer) + 1]?.input ?? head.preActivation);
@@ -174,15 +166,15 @@ export class VideoTrace implements Trace {
       const side = previewSide(layer.inputs * layer.outputs, signal.height, signal.width);
       return {
         layer,
-        path: new KernelPath(from, 0, { height, width }, side),
-        convolutions: new KernelConvolutions(engine, layer, input.data, height, width),
+        path: runner.path(from, { height, width }, side),
         input: input.data,
+        previewSide: side,
         result: values.get(following[k])!.data,
         from,
       };
     });
     const reconstruction = interleaved(values.get(graph.output)!.data, signal.channels);
-    return new VideoTrace(runner, frame, reconstruction, kernels, budget / 4);
+    return new VideoTrace(runner, frame, reconstruction, kernels);
   }
 
   /** Of the head, and of each block: Σ over kernels, then σ, against what the next layer is given. */
@@ -194,31 +186,16 @@ export class VideoTrace implements Trace {
 
   /** Every kernel of a layer, its path ready to be read. @throws CancelledError */
   private async eachKernel(
-    { path, convolutions, layer }: Kernels,
+    kernels: Kernels,
     cancel: CancelToken,
-    visit: (input: number, output: number) => void,
-    { progress, onResults }: EachKernelOptions = {},
+    visit: (neuron: number) => void,
   ): Promise<void> {
-    const { inputs, outputs } = layer;
-    const { most } = convolutions;
-    const area = path.height * path.width;
-    const runs: { readonly input: number; readonly outputs: readonly number[] }[] = [];
-    for (let input = 0; input < inputs; input++) {
-      for (let from = 0; from < outputs; from += most) {
-        const count = Math.min(most, outputs - from);
-        runs.push({ input, outputs: Array.from({ length: count }, (_, k) => from + k) });
-      }
-    }
-    const into = new Float32Array(most * area);
     const turn = new Turn(cancel);
-    for (const [k, run] of runs.entries()) {
-      const results = await convolutions.run(run.input, run.outputs, { into });
-      onResults?.(run.outputs[0], results);
-      for (const [at, output] of run.outputs.entries()) {
-        path.descend(results, at * area, output);
-        visit(run.input, output);
-        if (turn.due) await turn.pause(() => progress?.((k + at / run.outputs.length) / runs.length));
-      }
+    const { inputs, outputs } = kernels.layer;
+    for (let neuron = 0; neuron < inputs * outputs; neuron++) {
+      ready(kernels, neuron);
+      visit(neuron);
+      if (turn.due) await turn.pause(() => undefined);
     }
   }
 
@@ -227,62 +204,53 @@ export class VideoTrace implements Trace {
     index: number,
     cancel: CancelToken,
     progress: (fraction: number) => void,
+    run: RunRound = inThisThread,
   ): Promise<LayerTrace> {
     const kernels = this.kernels[index];
-    const { layer, path } = kernels;
+    const { layer, path, from, input, previewSide } = kernels;
     const { inputs, outputs } = layer;
-    const shuffle = layer.shuffle ?? 1;
-    const statistics = new KernelStatistics(path, inputs, outputs, shuffle);
-    const sums = new Float64Array(outputs * path.height * path.width);
-    // The second round is much shorter when what the frame is made from is still there.
-    const { lowSize } = path;
-    const kept =
-      inputs * outputs * lowSize * 4 <= this.budget ? this.runner.borrow(inputs * outputs * lowSize) : null;
-    const first = (input: number, output: number) => {
-      statistics.add(input, output);
-      if (kept) path.keep(kept, (input * outputs + output) * lowSize);
-    };
-    await this.eachKernel(kernels, cancel, first, {
-      progress: (fraction) => progress(0.6 * fraction),
-      onResults: (output, results) => {
-        const from = output * path.height * path.width;
-        for (let k = 0; k < results.length; k++) sums[from + k] += results[k];
-      },
+    const { frameHeight, frameWidth, previewSize } = path;
+    const shared = sharedFloats(input.length);
+    shared.set(input);
+    // Functions cannot be sent; the path knows them by name.
+    const layers = from.map(({ activate: _, ...plain }) => plain);
+    const round = { layers, input: shared, height: path.height, width: path.width, previewSide };
+    const into = perKernel(round, previewSize.height * previewSize.width);
+
+    const shares = await run({ kernels: round, into }, cancel, (fraction) => progress(0.6 * fraction));
+    this.residuals.push(residual(kernels, added(shares.map(({ affine }) => affine!))));
+    const thresholds = (kernels.thresholds = new Thresholds(added(shares.map(({ counts }) => counts!))));
+    const sums = added(shares.map((share) => share.sums!));
+    const fair = sharedFloats(sums.length);
+    for (let k = 0; k < sums.length; k++) fair[k] = sums[k] / (inputs * outputs);
+
+    const second = { fair, threshold: thresholds.at(ALPHAS[0]) };
+    const others = await run({ kernels: round, into, second }, cancel, (fraction) =>
+      progress(0.6 + 0.4 * fraction),
+    );
+    const above = added(others.map((share) => share.above!));
+    kernels.above = Float32Array.from({ length: this.pixels }, (_, p) => {
+      const column = p % frameWidth;
+      return above[((p - column) / frameWidth) * padded(frameWidth) + column] / (inputs * outputs);
     });
-    this.residuals.push(residual(kernels, sums));
-    const thresholds = (kernels.thresholds = statistics.thresholds());
-    statistics.beginSecond(thresholds.at(ALPHAS[0]));
-    const second = (fraction: number) => progress(0.6 + 0.4 * fraction);
-    if (kept) {
-      const turn = new Turn(cancel);
-      for (let neuron = 0; neuron < inputs * outputs; neuron++) {
-        const output = neuron % outputs;
-        path.take(kept, neuron * lowSize, output);
-        statistics.compare((neuron - output) / outputs, output);
-        if (turn.due) await turn.pause(() => second(neuron / (inputs * outputs)));
-      }
-    } else {
-      await this.eachKernel(kernels, cancel, (input, output) => statistics.compare(input, output), {
-        progress: second,
-      });
-    }
-    if (kept) this.runner.giveBack(kept);
-    kernels.above = statistics.above();
-    const gathered = statistics.statistics();
+    const gathered = kernelStatistics(into, frameHeight * frameWidth);
     const result: LayerTrace = {
       name: layer.name,
       kind: 'convolution',
       neurons: inputs * outputs,
       outputs,
-      convolution: { inputs, outputs, kernel: kernelSize(layer), shuffle },
+      convolution: { inputs, outputs, kernel: kernelSize(layer), shuffle: layer.shuffle ?? 1 },
       activation: layer.activation,
       last: layer.last,
       mapDefinition: definition(kernels),
       statistics: gathered,
       distributedness: distributedness(gathered.total),
       neuronsPerPixel: ALPHAS.map((alpha) => thresholds.summary(alpha)),
-      previews: statistics.atlas(),
-      channelPreviews: statistics.channels(),
+      previews: { ...previewSize, data: into.previews.slice(), limit: into.limits.slice() },
+      channelPreviews: {
+        inputs: atlasOf(into.inputSums, previewSize),
+        outputs: atlasOf(added(shares.map(({ outputSums }) => outputSums!)), previewSize),
+      },
     };
     this.layers[index] = result;
     return result;
@@ -298,37 +266,10 @@ export class VideoTrace implements Trace {
     return { width: this.inr.signal.width, height: this.inr.signal.height, data };
   }
 
-  /** Some kernels of a layer, their path ready to be read. @throws RangeError when there is no such kernel */
-  private async some(
-    { layer, path, convolutions }: Kernels,
-    neurons: readonly number[],
-    visit: (neuron: number) => void,
-  ): Promise<void> {
-    const byInput = new Map<number, number[]>();
-    for (const neuron of neurons) {
-      const [input, output] = kernelOf(layer, neuron);
-      const outputs = byInput.get(input);
-      if (outputs) outputs.push(output);
-      else byInput.set(input, [output]);
-    }
-    const area = path.height * path.width;
-    for (const [input, all] of byInput) {
-      for (let from = 0; from < all.length; from += convolutions.most) {
-        const outputs = all.slice(from, from + convolutions.most);
-        const results = await convolutions.run(input, outputs);
-        for (const [k, output] of outputs.entries()) {
-          path.descend(results, k * area, output);
-          visit(input * layer.outputs + output);
-        }
-      }
-    }
-  }
-
-  async map({ layer, neuron }: NeuronRef): Promise<FloatMap> {
+  map({ layer, neuron }: NeuronRef): Promise<FloatMap> {
     const kernels = this.at(layer);
-    const out = new Float32Array(this.pixels);
-    await this.some(kernels, [neuron], () => kernels.path.map(out));
-    return this.picture(out);
+    ready(kernels, neuron);
+    return Promise.resolve(this.picture(kernels.path.map().slice()));
   }
 
   private get pixels(): number {
@@ -337,15 +278,14 @@ export class VideoTrace implements Trace {
 
   async sum(layer: number, neurons: readonly number[]): Promise<FloatMap> {
     const kernels = this.at(layer);
-    const { width, height } = this.inr.signal;
     const out = new Float32Array(this.pixels);
-    const row = new Float32Array(width);
-    await this.some(kernels, neurons, () => {
-      for (let y = 0; y < height; y++) {
-        kernels.path.row(y, row);
-        for (let x = 0; x < width; x++) out[y * width + x] += row[x];
-      }
-    });
+    const turn = new Turn(neverCancelled);
+    for (const neuron of neurons) {
+      ready(kernels, neuron);
+      const map = kernels.path.map();
+      for (let p = 0; p < out.length; p++) out[p] += map[p];
+      if (turn.due) await turn.pause(() => undefined);
+    }
     return this.picture(out);
   }
 
@@ -359,7 +299,7 @@ export class VideoTrace implements Trace {
     const removals: Removal[] = [];
     for (const index of new Set(neurons.map(({ layer }) => layer))) {
       const own = new Set(neurons.filter((ref) => ref.layer === index).map(({ neuron }) => neuron));
-      const { layer, path, convolutions } = this.at(index);
+      const { layer, path, input: planes } = this.at(index);
       const kernels = Array.from(own, (neuron) => kernelOf(layer, neuron));
       const { height, width } = path;
       const area = height * width;
@@ -370,10 +310,10 @@ export class VideoTrace implements Trace {
       const data = new Float32Array(layer.outputs * area);
       for (const [input, output] of kernels) {
         cancel.throwIfCancelled();
-        const mean = convolutions.plane(input).reduce((sum, v) => sum + v, 0) / area;
-        const x = new Float32Array(area).fill(mean);
-        const added = await convolutions.run(input, [output], { x, bias: false });
-        for (let k = 0; k < area; k++) data[output * area + k] += added[k];
+        const plane = planes.subarray(input * area, (input + 1) * area);
+        const mean = plane.reduce((sum, v) => sum + v, 0) / area;
+        const own = path.convolve(new Float32Array(area).fill(mean), input, output, 0);
+        for (let k = 0; k < area; k++) data[output * area + k] += own[k];
       }
       removals.push({ layer, kernels, instead: { data, height, width } });
     }
@@ -403,11 +343,7 @@ export class VideoTrace implements Trace {
     visit: (neuron: number, start: number, values: Float32Array) => void,
   ): Promise<void> {
     const kernels = this.at(layer);
-    const values = new Float32Array(this.pixels);
-    await this.eachKernel(kernels, cancel, (input, output) => {
-      kernels.path.map(values);
-      visit(input * kernels.layer.outputs + output, 0, values);
-    });
+    await this.eachKernel(kernels, cancel, (neuron) => visit(neuron, 0, kernels.path.map()));
   }
 
   picture01(): PictureValues {
@@ -454,19 +390,14 @@ export class VideoTrace implements Trace {
   async *maps(layer: number): AsyncGenerator<Float32Array> {
     const kernels = this.at(layer);
     const { inputs, outputs } = kernels.layer;
-    const { most } = kernels.convolutions;
     const out = new Float32Array(this.pixels);
-    const area = kernels.path.height * kernels.path.width;
-    for (let input = 0; input < inputs; input++) {
-      for (let from = 0; from < outputs; from += most) {
-        const some = Array.from({ length: Math.min(most, outputs - from) }, (_, k) => from + k);
-        const results = await kernels.convolutions.run(input, some);
-        for (const [k, output] of some.entries()) {
-          kernels.path.descend(results, k * area, output);
-          kernels.path.map(out);
-          yield out;
-        }
-      }
+    const turn = new Turn(neverCancelled);
+    for (let neuron = 0; neuron < inputs * outputs; neuron++) {
+      ready(kernels, neuron);
+      // The path's own array belongs to whoever asks next, which may be before this one is read.
+      out.set(kernels.path.map());
+      yield out;
+      if (turn.due) await turn.pause(() => undefined);
     }
   }
 
@@ -476,37 +407,19 @@ export class VideoTrace implements Trace {
   }
 
   dispose(): void {
-    for (const { convolutions } of this.kernels) void convolutions.release();
+    // What takes memory outside of JavaScript is the runner's.
   }
 }
 
-/** Gives the event loop its turn now and then. */
-class Turn {
-  private began = performance.now();
-  private calls = 0;
-
-  constructor(private readonly cancel: CancelToken) {}
-
-  get due(): boolean {
-    // The clock is asked now and then only.
-    return (++this.calls & 7) === 0 && performance.now() - this.began > TURN;
-  }
-
-  /** @throws CancelledError */
-  async pause(progress: () => void): Promise<void> {
-    this.cancel.throwIfCancelled();
-    progress();
-    await new Promise((resolve) => setImmediate(resolve));
-    this.began = performance.now();
-  }
+/** Makes a kernel's path ready to be read. @throws RangeError when there is no such kernel */
+function ready({ layer, path, input: planes }: Kernels, neuron: number): void {
+  const [input, output] = kernelOf(layer, neuron);
+  const area = path.height * path.width;
+  path.convolve(planes.subarray(input * area, (input + 1) * area), input, output);
+  path.descend(output);
 }
 
-interface EachKernelOptions {
-  readonly progress?: (fraction: number) => void;
-  /** Takes what consecutive output channels, the first of them named, make of an input channel. */
-  readonly onResults?: (output: number, results: Float32Array) => void;
-}
-
+/** @throws RangeError when there is no such kernel */
 function kernelOf({ name, inputs, outputs }: TracedLayer, neuron: number): readonly [number, number] {
   if (!Number.isInteger(neuron) || neuron < 0 || neuron >= inputs * outputs) {
     throw new RangeError(`${name} has no kernel ${neuron}`);
@@ -528,6 +441,13 @@ function strongestOf(values: Float32Array, count: number): number[] {
   return chosen;
 }
 
+const inThisThread: RunRound = async (round, cancel, progress) => {
+  const [{ inputs }] = round.kernels.layers;
+  let next = 0;
+  const claim = () => (next < inputs ? next++ : undefined);
+  return [await shareRound(round, claim, cancel, (input) => progress(input / inputs))];
+};
+
 /** PixelShuffle and σ of Σ over kernels against what the network hands on. */
 function residual({ layer, path, result }: Kernels, sums: Float64Array): Completeness {
   const s = layer.shuffle ?? 1;
@@ -541,7 +461,8 @@ function residual({ layer, path, result }: Kernels, sums: Float64Array): Complet
       for (let x = 0; x < width; x++) shuffled[from + x * s] = sums[at++];
     }
   }
-  activationOf(layer)?.(shuffled, 0, shuffled.length);
+  const activation = activationOf(layer);
+  if (activation) apply(activation, shuffled);
   let largest = 0;
   let sum = 0;
   for (let k = 0; k < shuffled.length; k++) {
@@ -554,7 +475,7 @@ function residual({ layer, path, result }: Kernels, sums: Float64Array): Complet
 
 function definition({ layer, from, path }: Kernels): string {
   if (layer.last) return 'W_oi ∗ x_i + b_o/n';
-  const sigma = path.activate ? layer.activation.toUpperCase() : '';
+  const sigma = path.activation ? layer.activation.toUpperCase() : '';
   const own = `${sigma}(W_oi ∗ x_i + b_o/n)`;
   const behindIt = from.slice(1).map((l) => {
     const k = kernelSize(l);

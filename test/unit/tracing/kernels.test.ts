@@ -1,0 +1,241 @@
+/** Kernels of random decoders against the rules of tracing.md §1, written plainly and slowly. */
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { neverCancelled } from '../../../src/errors';
+import { plainActs } from '../../../src/inr/activations';
+import type { TracedLayer } from '../../../src/inr/types';
+import { KernelPath } from '../../../src/tracing/video/path';
+import { kernelsAtPixel } from '../../../src/tracing/video/pixel';
+import {
+  added,
+  perKernel,
+  sharedFloats,
+  shareRound,
+  type KernelLayer,
+} from '../../../src/tracing/video/statistics';
+
+const acts = ['gelu', 'relu', 'swish', 'tanh', 'sigmoid', 'softplus', 'leaky-relu'] as const;
+
+interface Shape {
+  readonly height: number;
+  readonly width: number;
+  readonly inputs: number;
+  readonly blocks: readonly { readonly channels: number; readonly stride: number; readonly kernel: number }[];
+  readonly headKernel: number;
+  readonly act: (typeof acts)[number];
+  readonly scale: number;
+  readonly seed: number;
+}
+
+const kernelSizes = fc.constantFrom(1, 3, 5, 7);
+const shapes: fc.Arbitrary<Shape> = fc.record({
+  height: fc.integer({ min: 1, max: 6 }),
+  width: fc.integer({ min: 1, max: 7 }),
+  inputs: fc.integer({ min: 1, max: 3 }),
+  blocks: fc.array(
+    fc.record({
+      channels: fc.integer({ min: 1, max: 2 }),
+      stride: fc.integer({ min: 1, max: 5 }),
+      kernel: kernelSizes,
+    }),
+    { maxLength: 3 },
+  ),
+  headKernel: kernelSizes,
+  act: fc.constantFrom(...acts),
+  // Beyond 8, σ comes from no table.
+  scale: fc.constantFrom(0.3, 1, 12),
+  seed: fc.integer({ min: 1, max: 1e6 }),
+});
+
+/** Values that the plain rules go through. */
+const work = ({ height, width, inputs, blocks, headKernel }: Shape) => {
+  const pixels = height * width * blocks.reduce((scale, { stride }) => scale * stride ** 2, 1);
+  const outputs = blocks.length > 0 ? blocks[0].channels * blocks[0].stride ** 2 : 3;
+  return inputs * outputs * pixels * (headKernel ** 2 + blocks.reduce((a, b) => a + b.kernel ** 2, 0));
+};
+
+function made({ height, width, inputs, blocks, headKernel, act, scale, seed }: Shape): KernelLayer {
+  let state = seed;
+  const uniform = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return scale * (state / 2 ** 31 - 1);
+  };
+  const random = (length: number) => Float32Array.from({ length }, uniform);
+  const all = [
+    ...blocks.map(({ channels, stride, kernel }) => ({ outputs: channels * stride ** 2, stride, kernel })),
+    { outputs: 3, stride: 1, kernel: headKernel },
+  ];
+  let channels = inputs;
+  const layers = all.map(({ outputs, stride, kernel }, k): TracedLayer => {
+    const last = k === all.length - 1;
+    const layer = {
+      name: `layer${k}`,
+      kind: 'convolution' as const,
+      inputs: channels,
+      outputs,
+      input: '',
+      preActivation: '',
+      weight: random(outputs * channels * kernel ** 2),
+      bias: k % 2 === 0 ? random(outputs) : null,
+      ...(!last && { shuffle: stride }),
+      activation: last ? ('identity' as const) : act,
+      last,
+    };
+    channels = outputs / stride ** 2;
+    return layer;
+  });
+  return { layers, input: random(inputs * height * width), height, width, previewSide: 8 };
+}
+
+/** `[height, width]` */
+type Plane = readonly (readonly number[])[];
+const grid = (height: number, width: number, at: (y: number, x: number) => number): Plane =>
+  Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => at(y, x)));
+const sizeOf = (plane: Plane) => [plane.length, plane[0].length] as const;
+const kernelOf = ({ weight, inputs, outputs }: TracedLayer) => Math.sqrt(weight.length / inputs / outputs);
+
+function correlate(plane: Plane, kernel: number, weight: (k: number) => number, bias: number): Plane {
+  const reach = (kernel - 1) / 2;
+  return grid(...sizeOf(plane), (y, x) => {
+    let sum = bias;
+    for (let k = 0; k < kernel ** 2; k++) {
+      const value = plane[y + Math.floor(k / kernel) - reach]?.[x + (k % kernel) - reach] ?? 0;
+      sum += weight(k) * value;
+    }
+    return sum;
+  });
+}
+
+const mean = (plane: Plane, kernel: number) => correlate(plane, kernel, () => 1 / kernel ** 2, 0);
+
+/** Mask by phase → σ → for each later block {mean filter → up-sample → σ} → mean filter of the head. */
+function plainMap({ layers, input, height, width }: KernelLayer, i: number, o: number): number[] {
+  const [own, ...later] = layers;
+  const kernel = kernelOf(own);
+  const weights = own.weight.subarray((o * own.inputs + i) * kernel ** 2);
+  const x = grid(height, width, (r, c) => input[(i * height + r) * width + c]);
+  let plane = correlate(x, kernel, (k) => weights[k], (own.bias?.[o] ?? 0) / own.inputs);
+  if (own.last) return plane.flat();
+  const s = own.shuffle!;
+  const [row, column] = [Math.floor((o % s ** 2) / s), o % s];
+  const sigma = plainActs[own.activation as 'gelu'].scalar;
+  const result = plane;
+  plane = grid(height * s, width * s, (r, c) =>
+    r % s === row && c % s === column ? result[Math.floor(r / s)][Math.floor(c / s)] : 0,
+  ).map((line) => line.map(sigma));
+  for (const layer of later) {
+    const smooth = mean(plane, kernelOf(layer));
+    const up = layer.shuffle ?? 1;
+    const [h, w] = sizeOf(smooth);
+    plane = layer.last
+      ? smooth
+      : grid(h * up, w * up, (r, c) => sigma(smooth[Math.floor(r / up)][Math.floor(c / up)]));
+  }
+  return plane.flat();
+}
+
+const furthest = (a: ArrayLike<number>, b: ArrayLike<number>) => {
+  let most = a.length === b.length ? 0 : Infinity;
+  for (let k = 0; k < a.length; k++) most = Math.max(most, Math.abs(a[k] - b[k]));
+  return most;
+};
+
+describe('kernels of decoders of any shape', () => {
+  it('have the maps and the statistics that the rules give', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        shapes.filter((shape) => work(shape) < 1e6),
+        async (shape) => {
+          const kernels = made(shape);
+          const [{ inputs, outputs }] = kernels.layers;
+          const path = new KernelPath(kernels.layers, kernels, kernels.previewSide);
+          const { frameHeight, frameWidth, previewSize } = path;
+          const n = inputs * outputs;
+          const maps = Array.from({ length: n }, (_, k) =>
+            plainMap(kernels, Math.floor(k / outputs), k % outputs),
+          );
+          const largest = maps.flat().reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+          const near = 1e-5 * largest + 1e-12;
+          const area = kernels.height * kernels.width;
+          for (const [k, map] of maps.entries()) {
+            const input = Math.floor(k / outputs);
+            path.convolve(kernels.input.subarray(input * area, (input + 1) * area), input, k % outputs);
+            path.descend(k % outputs);
+            expect(furthest(path.map(), map)).toBeLessThanOrEqual(near);
+          }
+          const pixels = frameHeight * frameWidth;
+          const pixel = shape.seed % pixels;
+          const probed = kernelsAtPixel(
+            kernels.layers[0],
+            path,
+            kernels.input,
+            Math.floor(pixel / frameWidth),
+            pixel % frameWidth,
+          );
+          const there = maps.map((map) => map[pixel]);
+          expect(furthest(probed, there)).toBeLessThanOrEqual(near);
+
+          // Two threads, each with every other input channel.
+          const into = perKernel(kernels, previewSize.height * previewSize.width);
+          const both = (second?: { readonly fair: Float32Array; readonly threshold: number }) =>
+            Promise.all(
+              [0, 1].map((first) => {
+                let next = first;
+                const claim = () => ((next += 2) - 2 < inputs ? next - 2 : undefined);
+                const round = { kernels, into, ...(second && { second }) };
+                return shareRound(round, claim, neverCancelled, () => undefined);
+              }),
+            );
+          const shares = await both();
+          for (const [k, map] of maps.entries()) {
+            const total = map.reduce((sum, v) => sum + Math.abs(v), 0);
+            expect(Math.abs(into.total[k] - total)).toBeLessThanOrEqual(near * pixels);
+            const most = map.reduce((a, v) => Math.max(a, Math.abs(v)), 0);
+            expect(Math.abs(into.largest[k] - most)).toBeLessThanOrEqual(near);
+            const signed = map.reduce((a, v) => a + v, 0) / pixels;
+            expect(Math.abs(into.signedMean[k] - signed)).toBeLessThanOrEqual(near);
+          }
+          const sums = added(shares.map((share) => share.sums!));
+          const stride = sums.length / frameHeight;
+          const place = (p: number) => Math.floor(p / frameWidth) * stride + (p % frameWidth);
+          for (let p = 0; p < pixels; p++) {
+            const together = maps.reduce((sum, map) => sum + Math.abs(map[p]), 0);
+            expect(Math.abs(sums[place(p)] - together)).toBeLessThanOrEqual(near * n);
+          }
+          expect(added(shares.map((share) => share.counts!)).reduce((a, b) => a + b)).toBe(n * pixels);
+
+          const fair = sharedFloats(sums.length);
+          for (let k = 0; k < fair.length; k++) fair[k] = sums[k] / n;
+          const threshold = Math.fround(0.4 * largest);
+          const above = added((await both({ fair, threshold })).map((share) => share.above!));
+          // Values as good as equal may fall on either side.
+          const close = (v: number, limit: number) => Math.abs(Math.abs(v) - limit) <= 2 * near;
+          for (const [k, map] of maps.entries()) {
+            const share = (p: number) => fair[place(p)];
+            const sure = map.filter((v, p) => Math.abs(v) > share(p) && !close(v, share(p))).length;
+            const unsure = map.filter((v, p) => close(v, share(p))).length;
+            expect(into.pixels[k]).toBeGreaterThanOrEqual(sure);
+            expect(into.pixels[k]).toBeLessThanOrEqual(sure + unsure);
+          }
+          for (let p = 0; p < pixels; p++) {
+            const sure = maps.filter(
+              (map) => Math.abs(map[p]) > threshold && !close(map[p], threshold),
+            ).length;
+            const unsure = maps.filter((map) => close(map[p], threshold)).length;
+            expect(above[place(p)]).toBeGreaterThanOrEqual(sure);
+            expect(above[place(p)]).toBeLessThanOrEqual(sure + unsure);
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  }, 60_000);
+});
+
+it('loops.wasm.ts is what loops.wat says', () => {
+  const root = path.resolve(import.meta.dirname, '../../..');
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/wat.mjs', '--check'], { cwd: root });
+  expect(status, String(stderr)).toBe(0);
+}, 60_000);
