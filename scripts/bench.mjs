@@ -1,20 +1,28 @@
-/** Builds, and runs test/bench/*.ts (or those named): one JSON document each on stdout. */
+/**
+ * Builds, and runs test/bench/*.ts (or those named): a table each on stdout, or with --json one JSON document
+ * each. Progress goes to stderr.
+ */
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import { glob } from 'node:fs/promises';
 import path from 'node:path';
+import { table } from './lib/table.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
-const wanted = process.argv.slice(2);
+const json = process.argv.includes('--json');
+const wanted = process.argv.slice(2).filter((argument) => argument !== '--json');
+/** @returns what it wrote to stdout */
 const run = (...args) => {
-  const { status } = spawnSync(process.execPath, args, {
+  const { status, stdout } = spawnSync(process.execPath, args, {
     cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 2 ** 30,
   });
-  if (status !== 0) process.exit(status ?? 1);
+  return { status: status ?? 1, stdout: stdout.toString() };
 };
 
-run('scripts/build.mjs');
+let failed = 0;
+if (run('scripts/build.mjs').status !== 0) process.exit(1);
 for (const entry of (await Array.fromAsync(glob('test/bench/*.ts', { cwd: root }))).sort()) {
   const name = path.basename(entry, '.ts');
   if (wanted.length > 0 && !wanted.includes(name)) continue;
@@ -29,5 +37,13 @@ for (const entry of (await Array.fromAsync(glob('test/bench/*.ts', { cwd: root }
     external: ['onnxruntime-node'],
     logLevel: 'warning',
   });
-  run(outfile);
+  process.stderr.write(`— ${name}\n`);
+  const { status, stdout } = run(outfile);
+  if (status !== 0) {
+    failed = status;
+    process.stderr.write(`${name} failed\n`);
+  }
+  if (stdout.trim() === '') continue;
+  process.stdout.write(json ? stdout : `${table(JSON.parse(stdout), name).join('\n')}\n`);
 }
+process.exitCode = failed;

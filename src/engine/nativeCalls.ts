@@ -63,8 +63,8 @@ export class NativeCalls {
 
   /** Blocks until no call is under way, at most that many milliseconds. */
   wait(milliseconds: number): void {
-    const until = Date.now() + milliseconds;
-    for (let left = milliseconds; left > 0; left = until - Date.now()) {
+    const until = performance.now() + milliseconds;
+    for (let left = milliseconds; left > 0; left = until - performance.now()) {
       const inside = Atomics.load(this.state, INSIDE);
       if (inside === 0) return;
       Atomics.wait(this.state, INSIDE, inside, left);

@@ -6,12 +6,14 @@ import { CancelledError, ExitCode, UserError } from '../errors';
 import { toOnnx } from '../graph/onnx';
 import type { Graph } from '../graph/types';
 import { nativeCalls } from './nativeCalls';
+import { refuseTelemetry } from './telemetry';
 import type { Engine, EngineSession, EngineTensor } from './types';
 
 type Ort = typeof OrtCommon;
 
 /** Loaded when first needed, and by `require` at run time, so that bundles leave the binary outside. */
 function loadOrt(): Ort {
+  refuseTelemetry();
   try {
     return nativeCalls.duringSync(() => createRequire(__filename)('onnxruntime-node') as Ort);
   } catch (error) {

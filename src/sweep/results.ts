@@ -158,7 +158,8 @@ export class Results {
     const [host, pid] = owner.split(':');
     if (host === os.hostname() && Number(pid) !== process.pid && !isAlive(Number(pid))) return true;
     const stat = await fs.stat(file).catch(() => undefined);
-    return stat !== undefined && (await this.now()) - stat.mtimeMs > STALE;
+    // Far ahead is as dead as far behind: the clock was set back, and nobody has written since.
+    return stat !== undefined && Math.abs((await this.now()) - stat.mtimeMs) > STALE;
   }
 
   /** The file system’s time, which need not be this machine’s. */

@@ -58,12 +58,13 @@ export class PreviewAccumulator {
     private readonly maps: number,
     height: number,
     width: number,
+    sums?: Float32Array,
     longSide = LONG_SIDE,
   ) {
     const small = fitted(height, width, longSide);
     this.rows = new Cells(height, small.height);
     this.columns = new Cells(width, small.width);
-    this.sums = new Float32Array(maps * small.height * small.width);
+    this.sums = sums ?? new Float32Array(maps * small.height * small.width);
     this.row = new Float32Array(width);
   }
 

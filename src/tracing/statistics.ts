@@ -36,7 +36,7 @@ export class LayerAccumulator {
   private readonly signed: Float64Array;
   private readonly largest: Float64Array;
   private readonly pixels: Uint32Array;
-  private readonly counts = new Int32Array(BINS);
+  private readonly counts: Int32Array;
   private readonly previews: PreviewAccumulator;
   private readonly blockPixels: number;
   /** Contributions of the pixels at hand, `[neurons, blockPixels]`. */
@@ -44,19 +44,23 @@ export class LayerAccumulator {
   private readonly blockBits: Int32Array;
   /** Σ over neurons of |C| at each of them. */
   private readonly pixelSums: Float64Array;
-  private area = 0;
+  private area: number;
 
+  /** @param begun what was gathered elsewhere, to go on with; its arrays are taken over */
   constructor(
     private readonly formula: ContributionFormula,
     height: number,
     width: number,
+    begun?: LayerShare,
   ) {
     const n = formula.neurons;
-    this.total = new Float64Array(n);
-    this.signed = new Float64Array(n);
-    this.largest = new Float64Array(n);
-    this.pixels = new Uint32Array(n);
-    this.previews = new PreviewAccumulator(n, height, width);
+    this.total = begun?.total ?? new Float64Array(n);
+    this.signed = begun?.signed ?? new Float64Array(n);
+    this.largest = begun?.largest ?? new Float64Array(n);
+    this.pixels = begun?.pixels ?? new Uint32Array(n);
+    this.counts = begun?.counts ?? new Int32Array(BINS);
+    this.area = begun?.area ?? 0;
+    this.previews = new PreviewAccumulator(n, height, width, begun?.previews);
     this.blockPixels = Math.min(MAX_BLOCK_PIXELS, Math.max(64, 2 ** Math.floor(Math.log2(BLOCK / n))));
     this.block = new Float32Array(n * this.blockPixels);
     this.blockBits = new Int32Array(this.block.buffer);

@@ -305,8 +305,9 @@ export class PictureTrace implements Trace {
 
   private summarise(index: number, shares: readonly LayerShare[]): LayerTrace {
     const { layer, formula } = this.traced[index];
-    const accumulator = new LayerAccumulator(formula, this.size.height, this.size.width);
-    for (const share of shares) accumulator.merge(share);
+    const [first, ...others] = shares;
+    const accumulator = new LayerAccumulator(formula, this.size.height, this.size.width, first);
+    for (const share of others) accumulator.merge(share);
     return this.described(layer, formula, accumulator);
   }
 

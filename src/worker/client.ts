@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineChoice } from '../engine/choices';
 import { endNativeCalls, NativeCalls } from '../engine/nativeCalls';
+import { refuseTelemetry } from '../engine/telemetry';
 import { CancelledError } from '../errors';
 import { reviveError } from './errors';
 import type { ThreadData } from './pool';
@@ -65,6 +66,7 @@ export class WorkerClient {
   }
 
   private start(): Worker {
+    refuseTelemetry();
     const nativeCalls = new NativeCalls();
     this.nativeCalls = nativeCalls;
     const worker = new Worker(this.script, {

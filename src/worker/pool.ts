@@ -10,6 +10,7 @@ import { Worker, type MessagePort } from 'node:worker_threads';
 import { EngineChooser, enginesWith } from '../engine/choose';
 import type { EngineChoice } from '../engine/choices';
 import { nativeCalls } from '../engine/nativeCalls';
+import { refuseTelemetry } from '../engine/telemetry';
 import { CancelledError, type CancelToken } from '../errors';
 import { drawnSize, runShare, type Pass, type PassShare, type PassTile, type RunPass } from '../tracing/pass';
 import { shareRound, type Round, type RoundShare, type RunRound } from '../tracing/video/statistics';
@@ -144,6 +145,7 @@ export class Pool {
   }
 
   private start(): Worker {
+    refuseTelemetry();
     const workerData: ThreadData = { role: 'pool', nativeCalls: nativeCalls.shared };
     const thread = new Worker(this.script, { name: 'neural-canvas tiles', workerData });
     // The command line ends when its work is done, whatever threads are waiting.

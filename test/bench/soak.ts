@@ -3,12 +3,14 @@
  * JSON on stdout; fails when the resident memory or the number of open files at the end is over 110 % of
  * what it was after the first tenth. `TRACES=500 npm run bench soak`; 100 when not said.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { WorkerClient } from '../../src/worker/client';
-import { machine } from './lib/measure';
+import { machine, say } from './lib/measure';
 
 const traces = Number(process.env.TRACES ?? 100);
+const overwrites = Number(process.env.OVERWRITES ?? 200);
 const fixtures = 'test/fixtures/inr';
 const files = [
   ...readdirSync(fixtures)
@@ -23,18 +25,19 @@ const files = [
 const handles = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : NaN);
 const resident = () => process.memoryUsage().rss / 2 ** 20;
 
-async function main(): Promise<void> {
+const round = ({ resident: r, handles: h }: { readonly resident: number; readonly handles: number }) => ({
+  residentMebibytes: Math.round(r),
+  handles: h,
+});
+
+/** Traces that many times, and compares the end with what was after the first tenth. */
+async function soak(times: number, fileOf: (i: number) => string) {
   const client = new WorkerClient(path.resolve('dist/worker.js'));
   const outcome = { traced: 0, refused: 0 };
   let warm = { resident: 0, handles: 0 };
   const samples: number[] = [];
-  for (let i = 0; i < traces; i++) {
-    const options = {
-      file: files[i % files.length],
-      corrections: {},
-      method: 'xinc',
-      memoryBudget: 2 ** 28,
-    } as const;
+  for (let i = 0; i < times; i++) {
+    const options = { file: fileOf(i), corrections: {}, method: 'xinc', memoryBudget: 2 ** 28 } as const;
     const trace = `t${i}`;
     try {
       const result = await client.call('trace', { trace, options });
@@ -44,19 +47,30 @@ async function main(): Promise<void> {
       outcome.refused++;
     }
     await client.call('close', { trace });
-    if (i === Math.floor(traces / 10)) warm = { resident: resident(), handles: handles() };
     samples.push(resident());
+    const last = samples.slice(-10);
+    const now = { resident: last.reduce((a, b) => a + b, 0) / last.length, handles: handles() };
+    if (i === Math.floor(times / 10)) warm = now;
+    if (i % 50 === 49) say(`${i + 1} of ${times}: ${Math.round(now.resident)} MiB`);
   }
   // The threads that share traces end after half a minute; what counts is what stays between traces.
   const end = { resident: samples.slice(-10).reduce((a, b) => a + b, 0) / 10, handles: handles() };
   await client.dispose();
-  const round = ({ resident: r, handles: h }: typeof end) => ({
-    residentMebibytes: Math.round(r),
-    handles: h,
-  });
-  const report = { machine: machine(), traces, ...outcome, warm: round(warm), end: round(end) };
-  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   if (end.resident > 1.1 * warm.resident || end.handles > 1.1 * warm.handles) process.exitCode = 1;
+  return { times, ...outcome, warm: round(warm), end: round(end), handlesWithoutWorker: handles() };
+}
+
+async function main(): Promise<void> {
+  const mixed = await soak(traces, (i) => files[i % files.length]);
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'neural-canvas-soak-'));
+  const live = path.join(folder, 'live.pt');
+  const [one, other] = ['siren-coin.pt', 'siren-notebook.pt'].map((name) => path.resolve(fixtures, name));
+  const overwritten = await soak(overwrites, (i) => {
+    copyFileSync(i % 2 === 0 ? one : other, live);
+    return live;
+  });
+  rmSync(folder, { recursive: true });
+  process.stdout.write(`${JSON.stringify({ machine: machine(), mixed, overwritten }, null, 2)}\n`);
 }
 
 main().catch((error: unknown) => {

@@ -7,13 +7,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import type { EngineChoice } from '../../src/engine/choices';
 import { CancelledError } from '../../src/errors';
 import { WorkerClient } from '../../src/worker/client';
 import type { TraceOptions } from '../../src/worker/protocol';
-import { asProcess, copyRate, machine, productRate, spread } from './lib/measure';
+import { asProcess, copyRate, machine, productRate, say, spread } from './lib/measure';
 import { networks, type Network } from './lib/networks';
 
-const RUNS = Number(process.env.RUNS ?? 5);
+const RUNS = Number(process.env.RUNS ?? 3);
 const wanted = process.env.ONLY;
 const root = process.cwd();
 const dist = (file: string) => path.join(root, 'dist', file);
@@ -27,13 +28,13 @@ const optionsOf = ({ file, corrections }: Network): TraceOptions => ({
 });
 
 /** A new worker each time: what a first right-click takes, and what the next one takes. Milliseconds. */
-async function inWorker(options: TraceOptions) {
+async function inWorker(options: TraceOptions, runs: number, engine: EngineChoice = 'auto') {
   const times: Record<
     'first' | 'next' | 'read' | 'recognise' | 'trace' | 'firstPicture' | 'cancel',
     number[]
   > = { first: [], next: [], read: [], recognise: [], trace: [], firstPicture: [], cancel: [] };
-  for (let run = 0; run < RUNS; run++) {
-    const client = new WorkerClient(dist('worker.js'));
+  for (let run = 0; run < runs; run++) {
+    const client = new WorkerClient(dist('worker.js'), () => engine);
     for (const kind of ['first', 'next'] as const) {
       const began = performance.now();
       let seen = false;
@@ -78,24 +79,29 @@ async function cancelled(client: WorkerClient, options: TraceOptions): Promise<n
   throw new Error('the trace ended before it was cancelled');
 }
 
-function commandLine({ file, corrections }: Network) {
+function commandLine({ file, corrections }: Network, runs: number) {
   const set = Object.entries(corrections).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-  const runs = Array.from({ length: RUNS }, () =>
-    asProcess(folder, [dist('cli.js'), 'trace', file, ...set, '--json']),
+  const measured = Array.from({ length: runs }, () =>
+    asProcess(folder, [dist('cli.js'), 'trace', file, ...set]),
   );
   return {
-    milliseconds: spread(runs.map(({ milliseconds }) => milliseconds)),
-    peakMebibytes: spread(runs.map(({ peakMebibytes }) => peakMebibytes)),
+    milliseconds: spread(measured.map(({ milliseconds }) => milliseconds)),
+    peakMebibytes: spread(measured.map(({ peakMebibytes }) => peakMebibytes)),
   };
 }
 
-/** The same maps by the released rules in PyTorch; undefined where Python or PyTorch is missing. */
+/** Milliseconds after which PyTorch is given up. */
+const TORCH_LIMIT = 180_000;
+
+/** The same maps in PyTorch; undefined where Python or PyTorch is missing, or it takes too long. */
 function inPyTorch({ file, corrections }: Network): unknown {
   const python = process.env.PYTHON ?? '/usr/bin/python3';
   const size = corrections.size ?? '';
   const { status, stdout } = spawnSync(python, ['test/bench/torch_trace.py', file, size, String(RUNS)], {
     cwd: root,
     maxBuffer: 2 ** 24,
+    timeout: TORCH_LIMIT,
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
   return status === 0 ? (JSON.parse(stdout.toString()) as unknown) : undefined;
 }
@@ -103,14 +109,25 @@ function inPyTorch({ file, corrections }: Network): unknown {
 async function main(): Promise<void> {
   const results: Record<string, unknown> = {};
   const before = machine();
+  say('the limits of the machine');
   const limits = { productGflops: await productRate(), copyGigabytes: copyRate() };
   for (const network of networks(folder)) {
-    if (wanted && !network.name.includes(wanted)) continue;
-    const worker = await inWorker(optionsOf(network));
-    const pytorch = inPyTorch(network);
-    results[network.name] = {
+    const { name, large = false } = network;
+    if (wanted && !name.includes(wanted)) continue;
+    const runs = large ? 1 : RUNS;
+    const options = optionsOf(network);
+    say(`${name}: in the worker`);
+    const worker = await inWorker(options, runs);
+    say(`${name}: as a command`);
+    const command = commandLine(network, runs);
+    if (!large) say(`${name}: with TensorFlow.js`);
+    const tensorflow = large ? undefined : await inWorker(options, 1, 'tensorflow');
+    if (!large) say(`${name}: in PyTorch`);
+    const pytorch = large ? undefined : inPyTorch(network);
+    results[name] = {
       worker,
-      commandLine: commandLine(network),
+      commandLine: command,
+      ...(tensorflow && { tensorflow }),
       ...(pytorch !== undefined && { pytorch }),
     };
   }

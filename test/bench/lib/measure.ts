@@ -6,6 +6,9 @@ import path from 'node:path';
 import { onnxruntimeEngine } from '../../../src/engine/onnxruntime';
 import { GraphBuilder } from '../../../src/graph/build';
 
+/** What is being measured, for whoever waits. */
+export const say = (what: string) => process.stderr.write(`${what}\n`);
+
 export interface Spread {
   readonly min: number;
   readonly median: number;

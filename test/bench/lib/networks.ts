@@ -1,5 +1,5 @@
 /** Networks to measure, written as files: what is timed is what a person's own checkpoint takes. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** A SIREN (notebook layout, random initialisation, always the same) as safetensors. */
@@ -31,10 +31,31 @@ export function writeSiren(file: string, width: number, layers: number): void {
   writeFileSync(file, Buffer.concat([length, json, ...parts.map(({ buffer }) => new Uint8Array(buffer))]));
 }
 
+/** The same checkpoint with another tensor of about so many bytes behind it, which takes no room on disk. */
+export function padSafetensors(from: string, to: string, bytes: number): void {
+  const file = readFileSync(from);
+  const length = Number(file.readBigUInt64LE());
+  const header = JSON.parse(file.toString('utf8', 8, 8 + length)) as Record<string, object>;
+  const body = file.subarray(8 + length);
+  const elements = Math.floor(bytes / 4);
+  header['other.table'] = {
+    dtype: 'F32',
+    shape: [elements],
+    data_offsets: [body.length, body.length + 4 * elements],
+  };
+  const json = Buffer.from(JSON.stringify(header));
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64LE(BigInt(json.length));
+  writeFileSync(to, Buffer.concat([head, json, body]));
+  truncateSync(to, 8 + json.length + body.length + 4 * elements);
+}
+
 export interface Network {
   readonly name: string;
   readonly file: string;
   readonly corrections: Readonly<Record<string, string>>;
+  /** Takes minutes: measured once, and not beside others. */
+  readonly large?: boolean;
 }
 
 /** The networks of the benchmark that are there; the shared ones may not be. */
@@ -57,10 +78,16 @@ export function networks(folder: string): Network[] {
       name: 'SIREN 256×5, 2048×2048',
       file: siren,
       corrections: { size: '2048x2048', coords: 'rc-per-side' },
+      large: true,
     },
     {
       name: 'NeRV sample, one frame',
       file: path.resolve('samples/video/checkpoints/nerv.pth'),
+      corrections: {},
+    },
+    {
+      name: 'NeRV bunny, one frame of 128×256',
+      file: path.resolve('../shared/data/nerv-bunny/model_best.pth'),
       corrections: {},
     },
   ];
