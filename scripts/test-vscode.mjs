@@ -2,6 +2,7 @@
  * The Mocha suites of test/vscode in VS Code's extension host; a browser shows the workbench.
  *   --electron     the desktop VS Code, which @vscode/test-electron downloads, instead of the server
  *   --results FILE results as JSON
+ *   --grep TEXT    only tests whose title matches
  */
 import { chromium } from '@playwright/test';
 import { runTests } from '@vscode/test-electron';
@@ -15,17 +16,18 @@ import { root, temporaryFolder } from './lib/project.mjs';
 import { run } from './lib/processes.mjs';
 import { startServer, workbenchUrl } from './lib/vscode-server.mjs';
 
-const { electron, results } = parseArgs({
+const { electron, results, grep } = parseArgs({
   options: {
     electron: { type: 'boolean', default: false },
     results: { type: 'string', default: 'test-results/vscode.json' },
+    grep: { type: 'string' },
   },
 }).values;
 const MINUTES = 7;
 
 const folder = path.join(temporaryFolder('vscode'), 'pictures');
 const report = `${folder}.json`;
-const env = { NEURAL_CANVAS_RESULTS: report };
+const env = { NEURAL_CANVAS_RESULTS: report, ...(grep && { NEURAL_CANVAS_GREP: grep }) };
 const tests = path.join(root, 'out/test/vscode/index.js');
 
 await run(process.execPath, [path.join(root, 'scripts/build.mjs')]);

@@ -11,7 +11,7 @@ export interface TestResult {
 }
 
 export async function run(): Promise<void> {
-  const mocha = new Mocha({ timeout: 60_000 });
+  const mocha = new Mocha({ timeout: 60_000, grep: process.env.NEURAL_CANVAS_GREP });
   for (const file of readdirSync(__dirname)
     .filter((name) => name.endsWith('.test.js'))
     .sort()) {

@@ -3,8 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import { api, closeAll, inProject } from './support';
 
-// Not seen to pass in VS Code yet: skipped, so that it is seen.
-describe.skip('trace folder', () => {
+describe('trace folder', () => {
   afterEach(closeAll);
 
   it('gives a table with one row a checkpoint, and knows them the second time', async () => {
