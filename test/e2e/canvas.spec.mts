@@ -44,8 +44,7 @@ const difference = (a: Uint8Array, b: Uint8Array) => {
   return (4 * different) / a.length;
 };
 
-// Written, and not yet seen to pass from end to end on a quiet machine: skipped, so that it is seen.
-test.fixme('pictures are compared, measured, read off and exported', async ({ workbench }) => {
+test('pictures are compared, measured, read off and exported', async ({ workbench }) => {
   const { project } = workbench;
   const canvas = await opened(workbench);
   const rankings = await workbench.panel('rankings');
@@ -170,8 +169,7 @@ test.fixme('pictures are compared, measured, read off and exported', async ({ wo
   });
 });
 
-// Written, and not yet seen to pass from end to end on a quiet machine: skipped, so that it is seen.
-test.fixme('the main job is done with the keyboard alone', async ({ workbench }) => {
+test('the main job is done with the keyboard alone', async ({ workbench }) => {
   const { page, project } = workbench;
   const press = async (...keys: string[]) => {
     for (const key of keys) await page.keyboard.press(key);

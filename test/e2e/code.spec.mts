@@ -11,8 +11,7 @@ function colours(uri: string): { readonly width: number; readonly height: number
   return { width, height, colours: new Set(data).size };
 }
 
-// After “Trace and show maps” the hover shows no picture in this test: skipped, so that it is seen.
-test.fixme('hover a layer for its maps, trace from a lens, and go from layer to line and back', async ({
+test('hover a layer for its maps, trace from a lens, and go from layer to line and back', async ({
   workbench,
 }) => {
   const { page } = workbench;
@@ -71,7 +70,7 @@ test.fixme('hover a layer for its maps, trace from a lens, and go from layer to 
     const neuron = /#(\d+)/.exec((await hover.textContent()) ?? '')![1];
     await hover.locator('img').first().click();
     const canvas = await workbench.panel('canvas');
-    await expect(canvas.getByTestId('mode-map')).toHaveText(`Neuron ${neuron} over picture`, {
+    await expect(canvas.getByTestId('mode-map')).toHaveAccessibleName(`Neuron ${neuron} over picture`, {
       timeout: 60_000,
     });
     await workbench.shot('code-4-canvas');
@@ -81,7 +80,7 @@ test.fixme('hover a layer for its maps, trace from a lens, and go from layer to 
     const canvas = await workbench.panel('canvas');
     await canvas.getByTestId('layer-0').click();
     await canvas.getByTestId('reveal-code').click();
-    await expect(page.getByText(/Ln 33, Col/)).toBeVisible();
+    await expect(page.getByText(/Ln 34, Col/)).toBeVisible();
     await expect(canvas.getByTestId('layer-0')).toHaveClass(/caret/);
     await expect(canvas.getByTestId('layer-4')).not.toHaveClass(/caret/);
     await workbench.shot('code-5-caret');

@@ -51,8 +51,7 @@ function differing(a: readonly number[], b: readonly number[]): number {
   return (4 * different) / a.length;
 }
 
-// Needs the pictures of docs/images, which `npm run screenshots` takes: skipped, so that it is seen.
-test.fixme('every theme and size looks as it should, and has nothing serious for axe-core', async ({
+test('every theme and size looks as it should, and has nothing serious for axe-core', async ({
   workbench,
   warm,
 }) => {

@@ -81,7 +81,23 @@ export function tracedHover(
 ): vscode.MarkdownString {
   const target = what.checkpoint.toString();
   const { distributedness: d, neurons } = shown;
+  // Pictures first: VS Code cuts long hovers off.
   const lines = [heading(layers)];
+  if (tiles.length > 0) {
+    const pictures = tiles.map(({ neuron, share, uri, width, height }) => {
+      const alt = `Neuron ${neuron}, ${percent(share)} of the layer`;
+      const image = `<img src="${uri}" width="${width}" height="${height}" alt="${alt}" title="${alt}">`;
+      return `<td>${anchor(image, 'neuralCanvas.code.open', target, shown.name, neuron)}</td>`;
+    });
+    const labels = tiles.map(({ neuron, share }) => `<td>#${neuron} · ${percent(share)}</td>`);
+    const reach = shown.last ? ', which add up to the picture' : '';
+    lines.push(
+      `Strongest maps${layers.length > 1 ? ` of ${escaped(shown.name)}` : ''}${reach}`,
+      `<table><tr>${pictures.join('')}</tr><tr>${labels.join('')}</tr></table>`,
+    );
+  } else {
+    lines.push('All neurons are dead: their maps are zero everywhere.');
+  }
   if (layers.length > 1) {
     const rows = layers.slice(-MOST_ROWS).map(({ name, trace, ...size }) => {
       const cells = [
@@ -103,21 +119,6 @@ export function tracedHover(
         `Gini ${d.gini.toFixed(2)}`,
       ].join(' · '),
     );
-  }
-  if (tiles.length > 0) {
-    const pictures = tiles.map(({ neuron, share, uri, width, height }) => {
-      const alt = `Neuron ${neuron}, ${percent(share)} of the layer`;
-      const image = `<img src="${uri}" width="${width}" height="${height}" alt="${alt}" title="${alt}">`;
-      return `<td>${anchor(image, 'neuralCanvas.code.open', target, shown.name, neuron)}</td>`;
-    });
-    const labels = tiles.map(({ neuron, share }) => `<td>#${neuron} · ${percent(share)}</td>`);
-    const reach = shown.last ? ', which add up to the picture' : '';
-    lines.push(
-      `Strongest maps${layers.length > 1 ? ` of ${escaped(shown.name)}` : ''}${reach}`,
-      `<table><tr>${pictures.join('')}</tr><tr>${labels.join('')}</tr></table>`,
-    );
-  } else {
-    lines.push('All neurons are dead: their maps are zero everywhere.');
   }
   lines.push(
     footer(what, [
