@@ -19,9 +19,16 @@ async function saveAs(workbench: Workbench, file: string, open: () => Promise<vo
   const input = workbench.page.locator('.quick-input-widget input').first();
   await open();
   await expect(input).toHaveValue(/\.(png|npz)$/);
-  await input.fill(file);
-  await input.press('Enter');
-  await expect.poll(() => existsSync(file), { timeout: 60_000 }).toBe(true);
+  // The dialog reads folders while a path is typed, and ignores Enter meanwhile: a person would press it again.
+  await expect(async () => {
+    if (await input.isVisible()) {
+      await input.fill(file);
+      await workbench.page.waitForTimeout(500);
+      await input.press('Enter');
+    }
+    await workbench.shot('canvas-save');
+    await expect.poll(() => existsSync(file), { timeout: 5_000 }).toBe(true);
+  }).toPass({ timeout: 60_000 });
 }
 
 /** Mean colours of cells of 16 × 16 pixels, four numbers each: how maps are filtered does not matter. */

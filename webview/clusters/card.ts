@@ -179,7 +179,7 @@ export class ClusterCard extends LitElement {
             data-testid="cluster-select"
             @click=${() => this.dispatchEvent(new CustomEvent('pick-members'))}
           >
-            Select members
+            Select
           </button>
         </div>
         ${this.mix()} ${this.affinities()}

@@ -469,7 +469,9 @@ export class RankingsTable extends LitElement {
           ></nc-thumbnail>
           <span>#${neuron}</span>
         </div>
-        <div role="gridcell" class="layer"><span class="ellipsis" title=${name}>${name}</span></div>
+        <div role="gridcell" class="layer">
+          <span class="ellipsis start" title=${name}><bdi>${name}</bdi></span>
+        </div>
         <div role="gridcell" class="total">${significant(rows.total[row])}</div>
         <div role="gridcell" class="share">
           <div class="track">

@@ -60,6 +60,11 @@ export const base = css`
     text-overflow: ellipsis;
     white-space: nowrap;
   }
+  /* Cut at its start: dotted names differ at their ends. */
+  .ellipsis.start {
+    direction: rtl;
+    text-align: left;
+  }
   .visually-hidden {
     position: absolute;
     width: 1px;
