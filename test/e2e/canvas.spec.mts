@@ -1,10 +1,9 @@
 /** The canvas as an instrument: picture modes, two views of one session, figures, and the keyboard alone. */
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Frame } from '@playwright/test';
 import { decode } from 'fast-png';
-import { expect, test, type Workbench } from './workbench.mjs';
+import { expect, saveAs, test, type Workbench } from './workbench.mjs';
 
 async function opened(workbench: Workbench): Promise<Frame> {
   await workbench.openFolder('checkpoints');
@@ -12,23 +11,6 @@ async function opened(workbench: Workbench): Promise<Frame> {
   const canvas = await workbench.panel('canvas');
   await expect(canvas.getByTestId('facts')).toContainText('traced in', { timeout: 90_000 });
   return canvas;
-}
-
-/** VS Code's own dialog for a file's name, which is Quick Input in the browser. */
-async function saveAs(workbench: Workbench, file: string, open: () => Promise<void>): Promise<void> {
-  const input = workbench.page.locator('.quick-input-widget input').first();
-  await open();
-  await expect(input).toHaveValue(/\.(png|npz)$/);
-  // The dialog reads folders while a path is typed, and ignores Enter meanwhile: a person would press it again.
-  await expect(async () => {
-    if (await input.isVisible()) {
-      await input.fill(file);
-      await workbench.page.waitForTimeout(500);
-      await input.press('Enter');
-    }
-    await workbench.shot('canvas-save');
-    await expect.poll(() => existsSync(file), { timeout: 5_000 }).toBe(true);
-  }).toPass({ timeout: 60_000 });
 }
 
 /** Mean colours of cells of 16 × 16 pixels, four numbers each: how maps are filtered does not matter. */

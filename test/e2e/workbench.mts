@@ -1,5 +1,5 @@
 /** A real VS Code with the packaged extension installed, and a person's hands on it. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -107,6 +107,23 @@ export class Workbench {
       .toBe(true);
     return found!;
   }
+}
+
+/** VS Code's own dialog for a file's name, which is Quick Input in the browser. */
+export async function saveAs(workbench: Workbench, file: string, open: () => Promise<void>): Promise<void> {
+  const input = workbench.page.locator('.quick-input-widget input').first();
+  await open();
+  await expect(input).toHaveValue(/\.(png|npz|csv)$/);
+  // The dialog reads folders while a path is typed, and ignores Enter meanwhile: a person would press it again.
+  await expect(async () => {
+    if (await input.isVisible()) {
+      await input.fill(file);
+      await workbench.page.waitForTimeout(500);
+      await input.press('Enter');
+    }
+    await workbench.shot('save-dialog');
+    await expect.poll(() => existsSync(file), { timeout: 5_000 }).toBe(true);
+  }).toPass({ timeout: 60_000 });
 }
 
 interface WorkerFixtures {

@@ -487,6 +487,8 @@ export class CodeFeature implements vscode.Disposable, vscode.HoverProvider, vsc
           })
         : editor;
     shown.selection = new vscode.Selection(position, position);
+    // A hover that is still there, because the pointer rests on it, would stay as it is.
+    await vscode.commands.executeCommand('editor.action.hideHover');
     await vscode.commands.executeCommand('editor.action.showHover');
   }
 
