@@ -70,6 +70,7 @@ test('hover a layer for its maps, trace from a lens, and go from layer to line a
     const neuron = /#(\d+)/.exec((await hover.textContent()) ?? '')![1];
     await hover.locator('img').first().click();
     const canvas = await workbench.panel('canvas');
+    await expect(hover).toBeHidden();
     await expect(canvas.getByTestId('mode-map')).toHaveAccessibleName(`Neuron ${neuron} over picture`, {
       timeout: 60_000,
     });

@@ -455,6 +455,8 @@ export class CodeFeature implements vscode.Disposable, vscode.HoverProvider, vsc
 
   /** Opens the canvas of a checkpoint with a layer, and a neuron of it. */
   async open(uri: vscode.Uri, layer: string, neuron?: number): Promise<void> {
+    // The hover that was clicked would cover what it opens.
+    await vscode.commands.executeCommand('editor.action.hideHover');
     await vscode.commands.executeCommand('vscode.openWith', uri, CanvasEditor.viewType, columnFor(uri));
     const session = this.sessions.find(uri);
     if (!session) return;
