@@ -86,7 +86,7 @@ test('neurons are filtered, sorted by two columns, saved, and marked in the plot
     await workbench.shot('clusters-lasso');
   });
 
-  await test.step('the pointer shows the map of a neuron, and small multiples one plot a cluster', async () => {
+  await test.step('the pointer shows the map of a neuron, and small multiples one plot a layer', async () => {
     const cards = clusters.getByTestId('cluster-card');
     expect(await cards.count()).toBeGreaterThan(1);
     await clusters.getByTestId('cluster-select').first().click();
@@ -94,7 +94,8 @@ test('neurons are filtered, sorted by two columns, saved, and marked in the plot
     await clusters.getByTestId('clusters-count').selectOption('4');
     await expect(cards).toHaveCount(4, { timeout: 60_000 });
     await clusters.getByTestId('clusters-toggle-multiples').click();
-    await expect(clusters.getByTestId('clusters-multiples').getByRole('listitem')).toHaveCount(4);
+    // Coloured by cluster: one plot for each of the five layers.
+    await expect(clusters.getByTestId('clusters-multiples').getByRole('listitem')).toHaveCount(5);
     await workbench.shot('clusters-multiples');
   });
 });

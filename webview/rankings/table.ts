@@ -5,7 +5,8 @@ import { repeat } from 'lit/directives/repeat.js';
 import type { LayerTrace } from '../../src/tracing/types';
 import type { NeuronRef } from '../../src/worker/protocol';
 import { integer, percent, significant } from '../shared/format';
-import { neuronName } from '../shared/names';
+import { Memo } from '../shared/memo';
+import { distinctStarts, neuronName } from '../shared/names';
 import { moved, sameNeuron, select, type Modifiers } from '../shared/selection';
 import { base } from '../shared/styles';
 import { Theme } from '../shared/theme';
@@ -241,6 +242,7 @@ export class RankingsTable extends LitElement {
 
   @query('[role=grid]') private readonly grid!: HTMLElement;
   private readonly theme = new Theme(this);
+  private readonly startsMemo = new Memo<readonly string[]>();
   private readonly resized = new ResizeObserver(() => this.look());
 
   override connectedCallback(): void {
@@ -444,6 +446,7 @@ export class RankingsTable extends LitElement {
   private row(row: number, position: number, isActive: boolean, rows: Rows) {
     const { layer, neuron } = { layer: rows.layer[row], neuron: rows.neuron[row] };
     const name = this.names[layer];
+    const starts = this.startsMemo.get([this.names], () => distinctStarts(this.names));
     const atlas = this.layers[layer]?.previews;
     const share = rows.share[row];
     const cluster = rows.cluster[row];
@@ -470,7 +473,7 @@ export class RankingsTable extends LitElement {
           <span>#${neuron}</span>
         </div>
         <div role="gridcell" class="layer">
-          <span class="ellipsis start" title=${name}><bdi>${name}</bdi></span>
+          <span class="ellipsis start" title=${name}><bdi>${starts[layer]}</bdi></span>
         </div>
         <div role="gridcell" class="total">${significant(rows.total[row])}</div>
         <div role="gridcell" class="share">

@@ -16,4 +16,20 @@ export function shortNames(names: readonly string[]): string[] {
   return split.map((parts) => parts.slice(start, parts.length - end).join('.'));
 }
 
+/**
+ * Each name up to the part that tells it from all others, for narrow columns:
+ * `net.0.linear`, `net.1.linear`, `net.4` → `net.0`, `net.1`, `net.4`.
+ */
+export function distinctStarts(names: readonly string[]): string[] {
+  return names.map((name, i) => {
+    const parts = name.split('.');
+    for (let end = 1; end < parts.length; end++) {
+      const start = parts.slice(0, end).join('.');
+      if (names.every((other, k) => k === i || (other !== start && !other.startsWith(`${start}.`))))
+        return start;
+    }
+    return name;
+  });
+}
+
 export const neuronName = (layer: string, neuron: number) => `${layer} #${neuron}`;

@@ -4,7 +4,7 @@ import type { LayerTrace } from '../../../src/tracing/types';
 import * as format from '../../../webview/shared/format';
 import { Host, Latest, OutdatedError, type VsCodeApi } from '../../../webview/shared/host';
 import { Intent } from '../../../webview/shared/intent';
-import { shortNames } from '../../../webview/shared/names';
+import { distinctStarts, shortNames } from '../../../webview/shared/names';
 import { neuronOrder } from '../../../webview/shared/order';
 import { moved, select } from '../../../webview/shared/selection';
 
@@ -161,5 +161,29 @@ describe('Intent', () => {
     expect(intent.value).toEqual({ sort: 'index', size: 88 });
     intent.set({ size: 40 });
     expect(kept).toEqual({ sort: 'index', size: 40 });
+  });
+});
+
+describe('distinctStarts', () => {
+  it.each([
+    [
+      ['net.0.linear', 'net.1.linear', 'net.4'],
+      ['net.0', 'net.1', 'net.4'],
+    ],
+    [
+      ['layers.0.conv.conv', 'layers.1.conv.conv', 'head_layers.2'],
+      ['layers.0', 'layers.1', 'head_layers'],
+    ],
+    [
+      ['net', 'net.1', 'net.10'],
+      ['net', 'net.1', 'net.10'],
+    ],
+    [['a.b.c'], ['a']],
+    [
+      ['a.b', 'a.b'],
+      ['a.b', 'a.b'],
+    ],
+  ])('%j → %j', (names, expected) => {
+    expect(distinctStarts(names)).toEqual(expected);
   });
 });
