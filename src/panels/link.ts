@@ -19,9 +19,8 @@ const LARGEST_INDEX = 1e7;
 /** Names in the query that are not part of the view. */
 const reserved = new Set(['file', 'layer', 'neurons', 'pixel', 'frame']);
 
-/** @param frame picture of a video, when there are several */
-export function linkQuery({ file, selection, view }: Link, frame?: number): string {
-  const { layer, neurons, pixel } = selection;
+export function linkQuery({ file, selection, view }: Link): string {
+  const { layer, neurons, pixel, frame } = selection;
   const query = new URLSearchParams({ file });
   if (layer !== undefined && layer >= 0) query.set('layer', String(layer));
   if (neurons && neurons.length > 0) {
@@ -43,7 +42,7 @@ function index(text: string | undefined): number | null {
  * and nothing is looked up yet.
  * @returns a sentence when it cannot be used
  */
-export function parseLink(path: string, query: string): (Link & { readonly frame?: number }) | string {
+export function parseLink(path: string, query: string): Link | string {
   if (path !== '/open') return 'This link is not one of Neural Canvas; copy it anew from the canvas.';
   if (query.length > LONGEST) return 'This link is too long to be one of Neural Canvas.';
   const given = new URLSearchParams(query);
@@ -68,6 +67,7 @@ export function parseLink(path: string, query: string): (Link & { readonly frame
   if (typeof row === 'number' && typeof column === 'number' && rest.length === 0)
     selection.pixel = { row, column };
   const frame = index(given.get('frame') ?? undefined);
+  if (frame !== null) selection.frame = frame;
   const view: Record<string, string | number | boolean> = {};
   for (const [name, text] of given) {
     if (reserved.has(name) || !/^[a-zA-Z]{1,32}$/.test(name)) continue;
@@ -75,7 +75,7 @@ export function parseLink(path: string, query: string): (Link & { readonly frame
     else if (/^-?\d{1,9}(\.\d{1,17})?$/.test(text)) view[name] = Number(text);
     else if (/^[a-zA-Z]{1,32}$/.test(text)) view[name] = text;
   }
-  return { file, selection, view, ...(frame !== null && { frame }) };
+  return { file, selection, view };
 }
 
 /**

@@ -13,7 +13,9 @@ export async function copyLink(session: TraceSession, extensionId: string, view:
   const file = folder
     ? path.posix.relative(folder.uri.path, session.uri.path)
     : session.uri.fsPath.split(path.sep).join('/');
-  const query = linkQuery({ file, selection: session.selection, view });
+  const { frame, ...selection } = session.selection;
+  const isVideo = session.view.frame !== undefined;
+  const query = linkQuery({ file, selection: { ...selection, ...(isVideo && { frame }) }, view });
   const link = `${vscode.env.uriScheme}://${extensionId}/open?${query}`;
   await vscode.env.clipboard.writeText(link);
   vscode.window.setStatusBarMessage('$(check) Link to this view copied', 3000);
@@ -35,7 +37,7 @@ export class LinkHandler implements vscode.UriHandler {
     await vscode.commands.executeCommand('vscode.openWith', file, CanvasEditor.viewType);
     const session = this.sessions.find(file);
     session?.select(link.selection);
-    session?.show({ ...link.view, ...(link.frame !== undefined && { frame: link.frame }) });
+    session?.show(link.view);
   }
 
   /** The file a link names, if it may be opened. */

@@ -2,33 +2,69 @@
 import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** A SIREN (notebook layout, random initialisation, always the same) as safetensors. */
+/** Random tensors, always the same, as safetensors. */
+class RandomFile {
+  private state = 1;
+  private readonly header: Record<string, object> = {};
+  private readonly parts: Float32Array[] = [];
+  private at = 0;
+
+  /** Uniform in ±bound. */
+  add(name: string, shape: readonly number[], bound: number): void {
+    const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => {
+      this.state = (Math.imul(this.state, 1664525) + 1013904223) >>> 0;
+      return (this.state / 2 ** 31 - 1) * bound;
+    });
+    this.header[name] = { dtype: 'F32', shape, data_offsets: [this.at, (this.at += data.byteLength)] };
+    this.parts.push(data);
+  }
+
+  write(file: string): void {
+    const json = Buffer.from(JSON.stringify(this.header));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(json.length));
+    const parts = this.parts.map(({ buffer }) => new Uint8Array(buffer));
+    writeFileSync(file, Buffer.concat([length, json, ...parts]));
+  }
+}
+
+/** A SIREN (notebook layout, random initialisation). */
 export function writeSiren(file: string, width: number, layers: number): void {
-  let state = 1;
-  const uniform = (bound: number) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state / 2 ** 31 - 1) * bound;
-  };
-  const header: Record<string, object> = {};
-  const parts: Float32Array[] = [];
-  let at = 0;
-  const add = (name: string, shape: readonly number[], bound: number) => {
-    const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => uniform(bound));
-    header[name] = { dtype: 'F32', shape, data_offsets: [at, (at += data.byteLength)] };
-    parts.push(data);
-  };
+  const tensors = new RandomFile();
   const hidden = Math.sqrt(6 / width) / 30;
   for (let i = 0; i < layers; i++) {
     const inputs = i === 0 ? 2 : width;
-    add(`net.${i}.linear.weight`, [width, inputs], i === 0 ? 0.5 : hidden);
-    add(`net.${i}.linear.bias`, [width], 1 / Math.sqrt(inputs));
+    tensors.add(`net.${i}.linear.weight`, [width, inputs], i === 0 ? 0.5 : hidden);
+    tensors.add(`net.${i}.linear.bias`, [width], 1 / Math.sqrt(inputs));
   }
-  add(`net.${layers}.weight`, [3, width], hidden);
-  add(`net.${layers}.bias`, [3], 1 / Math.sqrt(width));
-  const json = Buffer.from(JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(json.length));
-  writeFileSync(file, Buffer.concat([length, json, ...parts.map(({ buffer }) => new Uint8Array(buffer))]));
+  tensors.add(`net.${layers}.weight`, [3, width], hidden);
+  tensors.add(`net.${layers}.bias`, [3], 1 / Math.sqrt(width));
+  tensors.write(file);
+}
+
+/**
+ * A decoder of frames of 640 × 1280 with HNeRV's strides, kernels and widths, 1.45 million parameters; the
+ * first map comes from the time, so that one file holds everything.
+ */
+export function writeDecoder(file: string): void {
+  const tensors = new RandomFile();
+  const [strides, kernels] = [
+    [5, 4, 4, 2, 2],
+    [1, 3, 5, 5, 5],
+  ];
+  const channels = [68, 56, 46, 38, 31, 25];
+  const add = (name: string, outputs: number, inputs: number, kernel: number) => {
+    // Keeps the variance of the values.
+    const bound = Math.sqrt(6 / (inputs * kernel ** 2));
+    tensors.add(`${name}.weight`, [outputs, inputs, kernel, kernel], bound);
+    tensors.add(`${name}.bias`, [outputs], 0.1);
+  };
+  add('decoder.0.conv.downconv', channels[0] * 2 * 4, 160, 1);
+  for (const [k, stride] of strides.entries()) {
+    add(`decoder.${k + 1}.conv.upconv.0`, channels[k + 1] * stride ** 2, channels[k], kernels[k]);
+  }
+  add('head_layer', 3, channels.at(-1)!, 3);
+  tensors.write(file);
 }
 
 /** The same checkpoint with another tensor of about so many bytes behind it, which takes no room on disk. */

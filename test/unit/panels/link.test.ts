@@ -18,7 +18,9 @@ const link: Link = {
 
 describe('a link to a view', () => {
   it('says again what was put into it', () => {
-    expect(parseLink('/open', linkQuery(link, 7))).toEqual({ ...link, frame: 7 });
+    expect(parseLink('/open', linkQuery(link))).toEqual(link);
+    const ofVideo = { ...link, selection: { ...link.selection, frame: 0 } };
+    expect(parseLink('/open', linkQuery(ofVideo))).toEqual(ofVideo);
     expect(parseLink('/open', linkQuery({ file: 'x.pth', selection: {}, view: {} }))).toEqual({
       file: 'x.pth',
       selection: {},
