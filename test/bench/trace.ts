@@ -16,6 +16,8 @@ import { networks, type Network } from './lib/networks';
 
 const RUNS = Number(process.env.RUNS ?? 3);
 const wanted = process.env.ONLY;
+/** Milliseconds after which no further network is begun. */
+const BUDGET = 1000 * Number(process.env.BUDGET ?? 480);
 const root = process.cwd();
 const dist = (file: string) => path.join(root, 'dist', file);
 const folder = mkdtempSync(path.join(os.tmpdir(), 'neural-canvas-bench-'));
@@ -91,7 +93,7 @@ function commandLine({ file, corrections }: Network, runs: number) {
 }
 
 /** Milliseconds after which PyTorch is given up. */
-const TORCH_LIMIT = 180_000;
+const TORCH_LIMIT = 120_000;
 
 /** The same maps in PyTorch; undefined where Python or PyTorch is missing, or it takes too long. */
 function inPyTorch({ file, corrections }: Network): unknown {
@@ -114,6 +116,10 @@ async function main(): Promise<void> {
   for (const network of networks(folder)) {
     const { name, large = false } = network;
     if (wanted && !name.includes(wanted)) continue;
+    if (performance.now() > BUDGET) {
+      results[name] = { left: 'no time; BUDGET=seconds gives more' };
+      continue;
+    }
     const runs = large ? 1 : RUNS;
     const options = optionsOf(network);
     say(`${name}: in the worker`);
