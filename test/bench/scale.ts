@@ -1,6 +1,6 @@
 /**
- * How time and memory grow, as JSON on stdout. With pixels and with neurons: the exponent of a power law
- * fitted to each series, 1 being linear. A checkpoint of 2 GB whose network is small; ten checkpoints asked
+ * How time and memory grow, as JSON on stdout. With pixels and with neurons: a straight line
+ * through four sizes each. A checkpoint of 2 GB whose network is small; ten checkpoints asked
  * for at once. `LARGE=1` adds a picture of 4096×4096 and 16,384 maps, which take minutes. Run by
  * `npm run bench scale`.
  */
@@ -18,7 +18,7 @@ const widths = [32, 64, 128, 256];
 
 interface Point {
   readonly size: number;
-  /** Milliseconds inside the process: recognition and trace. */
+  /** Milliseconds of the whole process. */
   readonly trace: number;
   readonly peakMebibytes: number;
 }
@@ -31,13 +31,27 @@ function measure(size: number, file: string, side: number): Point {
   return { size, trace: Math.round(milliseconds), peakMebibytes: Math.round(peakMebibytes) };
 }
 
-/** Slope of log time over log size, by least squares. */
-function exponent(points: readonly Point[]): number {
-  const [x, y] = [points.map(({ size }) => Math.log(size)), points.map(({ trace }) => Math.log(trace))];
+/** Slope, intercept and R² by least squares. */
+function line(x: readonly number[], y: readonly number[]) {
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   const [mx, my] = [mean(x), mean(y)];
-  const covariance = x.reduce((sum, value, i) => sum + (value - mx) * (y[i] - my), 0);
-  return covariance / x.reduce((sum, value) => sum + (value - mx) ** 2, 0);
+  const sum = (of: (i: number) => number) => x.reduce((total, _, i) => total + of(i), 0);
+  const [xx, yy] = [sum((i) => (x[i] - mx) ** 2), sum((i) => (y[i] - my) ** 2)];
+  const xy = sum((i) => (x[i] - mx) * (y[i] - my));
+  return { slope: xy / xx, fixed: my - (xy / xx) * mx, r2: xy ** 2 / (xx * yy) };
+}
+
+/** A straight line through the series, and the exponent of a power law, in which the start of the process counts. */
+function fit(points: readonly Point[]) {
+  const [size, time] = [points.map((point) => point.size), points.map(({ trace }) => trace)];
+  const straight = line(size, time);
+  const exponent = line(size.map(Math.log), time.map(Math.log)).slope;
+  return {
+    microsecondsEach: 1000 * straight.slope,
+    fixedMilliseconds: straight.fixed,
+    r2: straight.r2,
+    exponentWithFixedPart: exponent,
+  };
 }
 
 const optionsOf = (file: string, size: string): TraceOptions => ({
@@ -127,8 +141,8 @@ async function main(): Promise<void> {
   });
   const report: Record<string, unknown> = {
     machine: before,
-    pixels: { points: pixels, exponent: exponent(pixels) },
-    neurons: { points: neurons, exponent: exponent(neurons) },
+    pixels: { points: pixels, fit: fit(pixels) },
+    neurons: { points: neurons, fit: fit(neurons) },
     queue: await queue(siren),
     padded: padded(siren),
   };
