@@ -35,6 +35,8 @@ for (const entry of (await Array.fromAsync(glob('test/bench/*.ts', { cwd: root }
     platform: 'node',
     format: 'cjs',
     external: ['onnxruntime-node'],
+    // out/bench lies as deep as test/bench, so that what is found beside the sources still is.
+    define: { 'import.meta.dirname': '__dirname' },
     logLevel: 'warning',
   });
   process.stderr.write(`— ${name}\n`);

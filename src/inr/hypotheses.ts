@@ -7,6 +7,7 @@ import type { EngineTensor } from '../engine/types';
 import { neverCancelled, type CancelToken } from '../errors';
 import { finalScalar } from './activations';
 import { coordinatesAt } from './coordinates';
+import { MAX_CHANNELS } from './layouts';
 import { pictureInside, type Target } from './inside';
 import { recognise } from './recognise';
 import {
@@ -338,7 +339,7 @@ class Search {
             return [...new Set(own)].map((value) => ({ omega0: omega, hiddenOmega: value }));
           })
         : [{}];
-      const rest = ['scale', 'encoding', 'frequencyFactor', 'embedBase']
+      const rest = ['scale', 'encoding', 'frequencyFactor', 'embedBase', 'skipOrder']
         .map((name) => open.get(name))
         .filter((assumption) => assumption !== undefined)
         .map((assumption) => {
@@ -523,7 +524,7 @@ const differs = (inr: Inr, name: string, value: SettingValue) =>
 /** Only pictures can be compared with a picture, and a video's frames must have its size. */
 function comparableWith(inr: Inr, target: Target): boolean {
   if (inr.signal.kind !== 'image' && inr.signal.kind !== 'video') return false;
-  if (inr.domain.kind === 'pixels') return true;
+  if (inr.domain.kind === 'pixels') return inr.signal.channels <= MAX_CHANNELS;
   return inr.signal.height === target.height && inr.signal.width === target.width;
 }
 

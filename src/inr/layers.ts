@@ -50,6 +50,15 @@ function weightNorm(g: Float32Array, v: Float32Array, rows: number): Float32Arra
   return out;
 }
 
+/** W / (uᵀWv): PyTorch keeps the vectors of its power iteration, so the norm is what it computed with. */
+function spectralNorm(w: Float32Array, u: Float32Array, v: Float32Array): Float32Array {
+  let norm = 0;
+  for (let r = 0; r < u.length; r++) {
+    for (let c = 0; c < v.length; c++) norm += u[r] * w[r * v.length + c] * v[c];
+  }
+  return w.map((value) => value / norm);
+}
+
 /** `net.2` before `net.10`. */
 const naturalOrder = new Intl.Collator('en', { numeric: true });
 
@@ -187,27 +196,61 @@ function unnamedLayers(tensors: ReadonlyMap<string, Tensor>): Affine[] {
   });
 }
 
+/**
+ * Spectral norm: the weight divided by uᵀWv; `weight_orig`, `_u` and `_v`, or `parametrizations.weight.original`
+ * beside `parametrizations.weight.0._u` and `_v`.
+ */
+function spectral(key: string, tensors: ReadonlyMap<string, Tensor>): Affine | undefined {
+  const match = /^(.*?)\.(weight_orig|parametrizations\.weight\.original)$/.exec(key);
+  if (!match) return undefined;
+  const [, name, spelling] = match;
+  const stem = `${name}.${spelling === 'weight_orig' ? 'weight' : 'parametrizations.weight.0.'}`;
+  const [w, u, v] = [tensors.get(key)!, tensors.get(`${stem}_u`), tensors.get(`${stem}_v`)];
+  const shape = matrixShape(w.shape);
+  if (!shape || u?.size !== shape[0] || v?.size !== shape[1]) return undefined;
+  const biasKey = `${name}.bias`;
+  const bias = tensors.get(biasKey);
+  return {
+    name,
+    path: pathOf(name),
+    inputs: shape[1],
+    outputs: shape[0],
+    complex: false,
+    weight: () => spectralNorm(w.read(), u.read(), v.read()),
+    bias: () => bias?.read() ?? null,
+    hasBias: bias !== undefined,
+    keys: [key, `${stem}_u`, `${stem}_v`, ...(bias ? [biasKey] : [])],
+  };
+}
+
 /** All affine layers of a state dict, in its own order (which in PyTorch is the order of registration). */
 export function affineLayers(tensors: ReadonlyMap<string, Tensor>): Affine[] {
   const layers: Affine[] = unnamedLayers(tensors);
   if (layers.length > 1) return layers;
   layers.length = 0;
   for (const key of tensors.keys()) {
-    const layer = affine(key, tensors) ?? normalised(key, tensors);
+    const layer = affine(key, tensors) ?? normalised(key, tensors) ?? spectral(key, tensors);
     if (layer && layer.inputs * layer.outputs > 0) layers.push(layer);
   }
   return layers;
 }
 
-const links = (layers: readonly Affine[]) =>
-  layers.every((layer, i) => i === 0 || layers[i - 1].outputs === layer.inputs);
+/** Whether the network's input joins again before layer `i` (NeRF's and DeepSDF's skip connection). */
+export const joinsAt = (layers: readonly Affine[], i: number) =>
+  i > 0 && layers[i].inputs === layers[i - 1].outputs + layers[0].inputs;
+
+const links = (layers: readonly Affine[], joins: boolean) =>
+  layers.every(
+    (layer, i) => i === 0 || layers[i - 1].outputs === layer.inputs || (joins && joinsAt(layers, i)),
+  );
 
 /**
  * The layers in the order in which each feeds the next, or undefined when they form no chain.
  * Numbers in names give the order within a list of layers; the dictionary's order is tried first for the
  * rest, and where a file has sorted its keys the place of `last_layer` follows from the shapes.
+ * @param joins the network's input may join again before a layer
  */
-export function chain(layers: readonly Affine[]): readonly Affine[] | undefined {
+export function chain(layers: readonly Affine[], joins = false): readonly Affine[] | undefined {
   if (layers.length < 2) return undefined;
   const lists = new Map<string, Affine[]>();
   for (const layer of layers) {
@@ -218,14 +261,14 @@ export function chain(layers: readonly Affine[]): readonly Affine[] | undefined 
     list.toSorted((a, b) => naturalOrder.compare(a.name, b.name)),
   );
   const numbered = [...lists.values()].every((list, i) => list.every((layer, k) => layer === sorted[i][k]));
-  if (numbered && links(layers)) return layers;
+  if (numbered && links(layers, joins)) return layers;
   if (sorted.length > 6) return undefined;
   const arrange = (rest: readonly Affine[][], done: readonly Affine[]): readonly Affine[] | undefined => {
     if (rest.length === 0) return done;
     for (const list of rest) {
       const next = [...done, ...list];
       const found =
-        links(next) &&
+        links(next, joins) &&
         arrange(
           rest.filter((other) => other !== list),
           next,

@@ -32,6 +32,8 @@ export interface CoordinateChain {
   readonly inputs: number;
   readonly channels: number;
   readonly scale: WeightScale;
+  /** The input joins again before a layer. */
+  readonly joined: boolean;
 }
 
 function layoutOf(runs: readonly NameRun[], prefix: readonly string[]): Layout {
@@ -59,14 +61,25 @@ function layoutOf(runs: readonly NameRun[], prefix: readonly string[]): Layout {
 }
 
 export const MAX_CHANNELS = 4;
+/** Of networks with a SIREN's weights, which paint spectral bands or stacked signals too. */
+const MAX_BANDS = 16;
 /** Coordinates that a network without encoding takes: a place, time, and a parameter or two. */
 export const MAX_COORDINATES = 6;
 
 /** Every family asks for the same chain, and hypotheses ask again. */
 const known = new WeakMap<readonly Affine[], CoordinateChain | 'none'>();
 
-/** The candidate's layers (or the given ones) as a coordinate MLP, when they form a chain to 1–4 channels. */
+/** The candidate's layers (or the given ones) as a coordinate MLP, when they form a chain to few channels. */
 export function coordinateChain(
+  candidate: Candidate,
+  layers: readonly Affine[] = candidate.layers,
+): CoordinateChain | undefined {
+  const found = joiningChain(candidate, layers);
+  return found?.joined ? undefined : found;
+}
+
+/** {@link coordinateChain}, or one whose input joins again before some layers. */
+export function joiningChain(
   candidate: Candidate,
   layers: readonly Affine[] = candidate.layers,
 ): CoordinateChain | undefined {
@@ -76,10 +89,12 @@ export function coordinateChain(
 }
 
 function findChain(layers: readonly Affine[]): CoordinateChain | undefined {
-  const ordered = chain(layers);
+  const plain = chain(layers);
+  const ordered = plain ?? chain(layers, true);
   if (!ordered) return undefined;
   const [first, last] = [ordered[0], ordered.at(-1)!];
-  if (last.outputs > MAX_CHANNELS) return undefined;
+  const scale = weightScale(ordered);
+  if (last.outputs > (scale === 'sine' ? MAX_BANDS : MAX_CHANNELS)) return undefined;
   const paths = ordered.map((layer) => layer.path);
   return {
     layers: ordered,
@@ -87,7 +102,8 @@ function findChain(layers: readonly Affine[]): CoordinateChain | undefined {
     words: new Set(paths.flat().map((token) => token.toLowerCase())),
     inputs: first.inputs,
     channels: last.outputs,
-    scale: weightScale(ordered),
+    scale,
+    joined: plain === undefined,
   };
 }
 
@@ -95,12 +111,17 @@ function findChain(layers: readonly Affine[]): CoordinateChain | undefined {
 const BYSTANDER =
   /(^|[._/])(grid|m?grid|coords?|coordinates?|meshgrid|pixels?|image|img|gt|target|mean|std|epoch|step|iteration|psnr|best_psnr)s?$/i;
 
+/** Flags and counts of steps, as averaged copies and schedules keep them. */
+const isCounter = ({ shape, dtype }: Tensor) => shape.length === 0 && /^(u?int|bool)/.test(dtype);
+
 /** Tensors that a family has no place for. */
 export function unexplained(
   others: ReadonlyMap<string, Tensor>,
   known: (name: string) => boolean = () => false,
 ): string[] {
-  return [...others.keys()].filter((name) => !known(name) && !BYSTANDER.test(name));
+  return [...others].flatMap(([name, tensor]) =>
+    known(name) || BYSTANDER.test(name) || isCounter(tensor) ? [] : [name],
+  );
 }
 
 /** Whether all hidden layers have one width, as coordinate networks' usually do. */

@@ -2,8 +2,9 @@ import { GraphBuilder } from '../graph/build';
 import type { Act } from './activations';
 import type { Settings } from './assumptions';
 import type { Network } from './family';
-import type { Affine } from './layers';
+import { joinsAt, type Affine } from './layers';
 import { picture, type PictureDefaults } from './picture';
+import { choiceSetting } from './settings';
 import type { LayerSummary, TracedLayer } from './types';
 
 /** What comes between the coordinates and the first affine layer. */
@@ -30,6 +31,10 @@ export interface MlpPlan {
 export const numberOfParameters = (layers: readonly Affine[]) =>
   layers.reduce((sum, layer) => sum + layer.outputs * (layer.inputs + (layer.hasBias ? 1 : 0)), 0);
 
+/** Which comes first where the input joins again: NeRF's code puts the input there, DeepSDF's the hidden values. */
+const skipOrders = ['input-first', 'hidden-first'] as const;
+const skipOrder = choiceSetting<(typeof skipOrders)[number]>('skipOrder', ['skip_order'], skipOrders);
+
 /** A coordinate MLP: coordinates → encoding → affine layers, each with its activation → channels. */
 export function buildMlp(plan: MlpPlan, settings: Settings): Network {
   const { layers, acts, encoding } = plan;
@@ -42,9 +47,20 @@ export function buildMlp(plan: MlpPlan, settings: Settings): Network {
   );
 
   const graph = new GraphBuilder();
-  let value = encoding.apply(graph, coordinates(graph));
+  const input = encoding.apply(graph, coordinates(graph));
+  const joins = layers.map((_, i) => joinsAt(layers, i) && layers[i].inputs !== layers[i - 1].outputs);
+  const inputFirst =
+    joins.includes(true) &&
+    settings.get(skipOrder, {
+      value: 'input-first',
+      source: 'default',
+      confidence: 0.6,
+      choices: skipOrders,
+    }) === 'input-first';
+  let value = input;
   const traced: TracedLayer[] = [];
   layers.forEach((layer, i) => {
+    if (joins[i]) value = graph.concat(inputFirst ? [input, value] : [value, input], 0);
     const [weight, bias, act] = [layer.weight(), layer.bias(), acts[i]];
     const preActivation = graph.linear(value, weight, bias, layer.outputs, layer.inputs);
     traced.push({

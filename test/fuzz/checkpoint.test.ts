@@ -13,6 +13,8 @@ import { formats, openCheckpoint } from '../../src/checkpoint/open';
 import { hyperParameters, stateDicts, toPlain } from '../../src/checkpoint/values';
 import type { Checkpoint } from '../../src/checkpoint/types';
 import { UserError } from '../../src/errors';
+import { fromOnnx } from '../../src/graph/fromOnnx';
+import type { Graph } from '../../src/graph/types';
 import { recognise } from '../../src/inr/recognise';
 import { fixtureBytes, fixtures, inFolder } from '../unit/checkpoint/helpers/files';
 import { mutate, Random } from './mutate';
@@ -55,6 +57,18 @@ for (const name of fs.readdirSync(networks).filter((file) => /\.(pt|tar)$/.test(
   if (bytes.length < 24_000) subjects.push({ name, files: new Map([[name, bytes]]) });
 }
 
+/** Files that hold what they compute, which becomes a graph of ours. */
+const networksOf = (...parts: string[]) => new Uint8Array(fs.readFileSync(path.join(networks, ...parts)));
+for (const name of fs.readdirSync(path.join(networks, 'onnx')).filter((file) => file.endsWith('.onnx'))) {
+  subjects.push({ name, files: new Map([[name, networksOf('onnx', name)]]) });
+}
+for (const name of ['siren', 'fourier']) {
+  const files = ['model.json', 'group1-shard1of1.bin'].map(
+    (file) => [file, networksOf('tfjs', name, file)] as const,
+  );
+  subjects.push({ name: `tfjs graph ${name}`, files: new Map(files) });
+}
+
 /** All that is done with a checkpoint before its network is recognised. */
 function use(files: Files): Checkpoint {
   const [name] = files.keys();
@@ -67,6 +81,11 @@ function use(files: Files): Checkpoint {
     }
   }
   return checkpoint;
+}
+
+/** The graph in a file, if it holds one. */
+function graphIn({ graph, onnx }: Checkpoint): Graph | undefined {
+  return onnx ? fromOnnx(onnx.model, { external: onnx.external }) : graph?.();
 }
 
 /** A damaged network is taken for one or refused; that takes no exception of its own. */
@@ -102,6 +121,7 @@ describe('damaged files', () => {
   it(`of every format are read or refused: ${count} of them`, { timeout: 3_600_000 }, () => {
     const before = shape();
     const opened = new Map<string, number>();
+    const graphs = new Set<string>();
     for (let seed = firstSeed; seed < firstSeed + count; seed++) {
       Atomics.store(beat, 0, seed);
       const random = new Random(seed);
@@ -119,6 +139,7 @@ describe('damaged files', () => {
         const checkpoint = use(damaged);
         opened.set(checkpoint.format, (opened.get(checkpoint.format) ?? 0) + 1);
         recognised(checkpoint);
+        if (graphIn(checkpoint)) graphs.add(checkpoint.format);
       } catch (error) {
         if (!(error instanceof UserError)) throw new Error(where, { cause: error });
         expect(error.message, where).toMatch(/^[^\n]{10,700}\.$/);
@@ -129,6 +150,7 @@ describe('damaged files', () => {
     }
     expect(shape()).toEqual(before);
     // Damage that never got past the first bytes would test nothing.
-    if (count >= 1000) expect([...opened.keys()].sort()).toEqual(formats.map(({ id }) => id).sort());
+    if (count >= 5000) expect([...opened.keys()].sort()).toEqual(formats.map(({ id }) => id).sort());
+    if (count >= 5000) expect([...graphs].sort()).toEqual(['onnx', 'tfjs']);
   });
 });

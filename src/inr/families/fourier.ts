@@ -3,7 +3,7 @@ import { askActivations } from '../ask';
 import { fourierFeatures } from '../encodings';
 import type { Candidate, Family } from '../family';
 import type { Affine } from '../layers';
-import { coordinateChain, unexplained, type CoordinateChain } from '../layouts';
+import { coordinateChain, joiningChain, unexplained, type CoordinateChain } from '../layouts';
 import { buildMlp } from '../mlp';
 import { choiceSetting, frequencyFactor, frequencyFactors } from '../settings';
 
@@ -30,7 +30,7 @@ function fit(name: string, tensor: Tensor, net: CoordinateChain): Frequencies | 
 }
 
 export function frequenciesIn(candidate: Candidate): Frequencies | undefined {
-  const net = coordinateChain(candidate);
+  const net = joiningChain(candidate);
   if (net) {
     for (const [name, tensor] of candidate.others) {
       const found = fit(name, tensor, net);
@@ -57,7 +57,7 @@ export const fourier: Family = {
   match: (candidate) => {
     const found = frequenciesIn(candidate);
     if (!found) {
-      const net = coordinateChain(candidate);
+      const net = joiningChain(candidate);
       // Some hundreds of even inputs, three channels: the picture of a network whose B is elsewhere.
       return net?.channels === 3 && net.inputs >= 64 && net.inputs % 2 === 0
         ? {

@@ -2,7 +2,7 @@ import { askActivations } from '../ask';
 import { encodingOrders, encodingsOf, positionalEncoding, type EncodingOrder } from '../encodings';
 import type { Candidate, Family } from '../family';
 import { sizeInside } from '../inside';
-import { coordinateChain, regular, unexplained, type CoordinateChain, type Layout } from '../layouts';
+import { joiningChain, regular, unexplained, type CoordinateChain, type Layout } from '../layouts';
 import { buildMlp } from '../mlp';
 import { choiceSetting, frequencyFactor, frequencyFactors, type FrequencyFactor } from '../settings';
 import type { CoordinateConvention } from '../types';
@@ -92,7 +92,7 @@ const family = (dialect: Dialect): Family => ({
   id: dialect.id,
   title: dialect.title,
   match: (candidate) => {
-    const net = coordinateChain(candidate);
+    const net = joiningChain(candidate);
     if (!net || net.inputs < 5 || !dialect.layouts.includes(net.layout)) return undefined;
     const [plan] = encodingsOf(net.inputs);
     if (!plan || plan.dims === 1) return undefined;

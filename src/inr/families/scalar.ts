@@ -2,7 +2,7 @@ import { askActivations } from '../ask';
 import { isConstant } from '../constants';
 import type { Candidate, Family } from '../family';
 import { sizeInside } from '../inside';
-import { coordinateChain, unexplained, type CoordinateChain } from '../layouts';
+import { joiningChain, unexplained, type CoordinateChain } from '../layouts';
 import { buildMlp, noEncoding } from '../mlp';
 import type { HiddenActivation, RangeName } from '../settings';
 import type { CoordinateConvention } from '../types';
@@ -26,7 +26,7 @@ export const scalarFamily = (spec: ScalarFamily): Family => ({
   id: spec.id,
   title: spec.title,
   match: (candidate) => {
-    const net = coordinateChain(candidate);
+    const net = joiningChain(candidate);
     if (!net || net.inputs > 3) return undefined;
     if (unexplained(candidate.others, (name) => isConstant(name, candidate.others.get(name))).length) {
       return undefined;

@@ -4,7 +4,7 @@ import { isConstant } from '../constants';
 import { weightOmega } from '../cues';
 import type { Candidate, Family } from '../family';
 import { gridInside, sizeInside } from '../inside';
-import { coordinateChain, MAX_COORDINATES, unexplained, type CoordinateChain, type Layout } from '../layouts';
+import { joiningChain, MAX_COORDINATES, unexplained, type CoordinateChain, type Layout } from '../layouts';
 import { buildMlp, noEncoding } from '../mlp';
 import { hiddenActivations, type RangeName } from '../settings';
 import type { CoordinateConvention } from '../types';
@@ -122,7 +122,7 @@ const family = (dialect: Dialect): Family => ({
   id: dialect.id,
   title: dialect.title,
   match: (candidate) => {
-    const net = coordinateChain(candidate);
+    const net = joiningChain(candidate);
     if (!net || net.inputs > MAX_COORDINATES || !dialect.layouts.includes(net.layout)) return undefined;
     // More coordinates than a place has are rows of a table, unless the weights are a SIREN's.
     if (net.inputs > 3 && net.scale !== 'sine' && ![...net.words].some((word) => HINT.test(word))) {

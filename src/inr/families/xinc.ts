@@ -1,7 +1,7 @@
 import { askActivations } from '../ask';
 import { fourierFeatures, positionalEncoding } from '../encodings';
 import type { Candidate, Family } from '../family';
-import { coordinateChain, unexplained } from '../layouts';
+import { joiningChain, unexplained } from '../layouts';
 import { buildMlp, type Encoding } from '../mlp';
 
 /** The stored encoding: buffer `B` (Fourier) or `freq_bands` (NeRF order with the coordinates). */
@@ -28,7 +28,7 @@ const family = (kind: 'fourier' | 'nerf', title: string): Family => ({
   id: `xinc-${kind}`,
   title,
   match: (candidate) => {
-    const net = coordinateChain(candidate);
+    const net = joiningChain(candidate);
     if (net?.layout !== 'all-linear') return undefined;
     const encoding = encodingOf(candidate, kind, net.inputs);
     if (!encoding) return undefined;

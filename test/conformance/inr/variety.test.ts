@@ -1,5 +1,5 @@
 /**
- * A small part of what test/fixtures/variety/make.py writes: code bases' layouts with random widths, depths,
+ * Small parts of what test/fixtures/variety/make.py and test/fixtures/unseen/make.py write: code bases' layouts with random widths, depths,
  * prefixes, wrappers, number types and containers. `npm run bench recognition` tries any number of them.
  */
 import { readdirSync } from 'node:fs';
@@ -7,10 +7,13 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { examine } from './variety';
 
-const folder = path.join(import.meta.dirname, '../../fixtures/variety/sample');
+const folders = ['variety', 'unseen'].map((name) =>
+  path.join(import.meta.dirname, '../../fixtures', name, 'sample'),
+);
+const cases = folders.flatMap((folder) => readdirSync(folder).map((name) => [name, folder] as const));
 
 describe('checkpoints as people have them', () => {
-  it.each(readdirSync(folder).sort())('%s', async (name) => {
+  it.each(cases.sort())('%s', async (name, folder) => {
     const {
       blind: _,
       shown: __,
