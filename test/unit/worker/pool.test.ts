@@ -14,6 +14,7 @@ mkdirSync(path.join(root, 'test-results'), { recursive: true });
 const folder = mkdtempSync(path.join(root, 'test-results', 'pool-'));
 const script = path.join(folder, 'worker.js');
 const siren = path.join(root, 'test/fixtures/inr/siren-notebook.pt');
+const decoder = path.join(root, 'test/fixtures/video/nerv.pt');
 const wire = path.join(root, 'test/fixtures/inr/wire.pt');
 
 beforeAll(() =>
@@ -55,6 +56,7 @@ describe('a trace shared by threads', () => {
   it.each([
     ['real weights', siren, { size: '120x170' }],
     ['complex weights', wire, { size: '150x130' }],
+    ['kernels of a video', decoder, {}],
   ])('gives what one thread gives: %s', async (_, file, corrections) => {
     const [alone, shared] = [new Service(), new Service(pool(3))];
     const [a, b] = [await traced(alone, file, corrections), await traced(shared, file, corrections)];
