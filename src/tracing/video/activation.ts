@@ -35,8 +35,16 @@ export function apply({ of }: Activation, values: Float32Array): void {
   for (let k = 0; k < values.length; k++) values[k] = of(values[k]);
 }
 
-const tableOf = (activate: (z: number) => number) =>
-  Float32Array.from({ length: 2 * REACH * PER_UNIT + 2 }, (_, k) => {
-    const z = k / PER_UNIT - REACH;
-    return z === 0 ? activate(1e-6) / 1e-6 : activate(z) / z;
-  });
+const tables = new Map<(z: number) => number, Float32Array>();
+
+function tableOf(activate: (z: number) => number): Float32Array {
+  let table = tables.get(activate);
+  if (!table) {
+    table = Float32Array.from({ length: 2 * REACH * PER_UNIT + 2 }, (_, k) => {
+      const z = k / PER_UNIT - REACH;
+      return z === 0 ? activate(1e-6) / 1e-6 : activate(z) / z;
+    });
+    tables.set(activate, table);
+  }
+  return table;
+}

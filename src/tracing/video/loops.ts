@@ -4,7 +4,7 @@ import type { Taps } from './taps';
 
 /** Exports of loops.wat, where their parameters have names. */
 interface Functions extends Record<
-  'convolve' | 'activate' | 'accumulate' | 'across' | 'down' | 'first' | 'second',
+  'convolve' | 'activate' | 'accumulate' | 'across' | 'down' | 'first' | 'second' | 'summarise' | 'encode',
   (...parameters: number[]) => number
 > {
   readonly memory: WebAssembly.Memory;
@@ -176,6 +176,18 @@ export class Loops {
   /** Adds float32 values to float64 sums. */
   accumulate(values: number, count: number, sums: number): void {
     this.functions.accumulate(values, count, sums);
+  }
+
+  /** Adds values to two sums. @returns [Σ, largest magnitude] */
+  summarise(values: number, count: number, a: number, b: number): readonly [number, number] {
+    this.functions.summarise(values, count, a, b, this.result);
+    return [this.doubles(this.result, 1)[0], this.floats(this.result + 8, 1)[0]];
+  }
+
+  /** 8-bit values, 128 for zero. */
+  encode(values: number, count: number, factor: number, out: number): Uint8Array {
+    this.functions.encode(values, count, factor, out);
+    return new Uint8Array(this.functions.memory.buffer, out, count);
   }
 
   private across(stage: Stage, values: number): Placed {

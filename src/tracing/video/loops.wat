@@ -261,4 +261,46 @@
       (br_if $row (local.tee $rows (i32.sub (local.get $rows) (i32.const 1)))))
     (i32.add
       (i32.add (i32x4.extract_lane 0 (local.get $count)) (i32x4.extract_lane 1 (local.get $count)))
-      (i32.add (i32x4.extract_lane 2 (local.get $count)) (i32x4.extract_lane 3 (local.get $count))))))
+      (i32.add (i32x4.extract_lane 2 (local.get $count)) (i32x4.extract_lane 3 (local.get $count)))))
+
+  ;; Adds values to two float32 sums; puts their sum (float64) and the largest magnitude (float32) at $result.
+  (func (export "summarise")
+    (param $values i32) (param $count i32) (param $a i32) (param $b i32) (param $result i32)
+    (local $end i32) (local $v v128) (local $low v128) (local $high v128) (local $largest v128)
+    (local.set $end (i32.add (local.get $values) (i32.shl (local.get $count) (i32.const 2))))
+    (loop $four
+      (local.set $v (v128.load (local.get $values)))
+      (v128.store (local.get $a) (f32x4.add (v128.load (local.get $a)) (local.get $v)))
+      (v128.store (local.get $b) (f32x4.add (v128.load (local.get $b)) (local.get $v)))
+      (local.set $largest (f32x4.pmax (local.get $largest) (f32x4.abs (local.get $v))))
+      (local.set $low (f64x2.add (local.get $low) (f64x2.promote_low_f32x4 (local.get $v))))
+      (local.set $high (f64x2.add (local.get $high) (f64x2.promote_low_f32x4
+        (i8x16.shuffle 8 9 10 11 12 13 14 15 8 9 10 11 12 13 14 15 (local.get $v) (local.get $v)))))
+      (local.set $a (i32.add (local.get $a) (i32.const 16)))
+      (local.set $b (i32.add (local.get $b) (i32.const 16)))
+      (br_if $four (i32.lt_u (local.tee $values (i32.add (local.get $values) (i32.const 16))) (local.get $end))))
+    (local.set $low (f64x2.add (local.get $low) (local.get $high)))
+    (f64.store (local.get $result)
+      (f64.add (f64x2.extract_lane 0 (local.get $low)) (f64x2.extract_lane 1 (local.get $low))))
+    (f32.store offset=8 (local.get $result)
+      (f32.max
+        (f32.max (f32x4.extract_lane 0 (local.get $largest)) (f32x4.extract_lane 1 (local.get $largest)))
+        (f32.max (f32x4.extract_lane 2 (local.get $largest)) (f32x4.extract_lane 3 (local.get $largest))))))
+
+  ;; 8-bit values, 128.5 + factor · value cut off, sixteen at a time.
+  (func (export "encode") (param $values i32) (param $count i32) (param $factor f32) (param $out i32)
+    (local $end i32) (local $f v128) (local $half v128)
+    (local.set $f (f32x4.splat (local.get $factor)))
+    (local.set $half (f32x4.splat (f32.const 128.5)))
+    (local.set $end (i32.add (local.get $out) (local.get $count)))
+    (loop $sixteen
+      (v128.store (local.get $out)
+        (i8x16.narrow_i16x8_u
+          (i16x8.narrow_i32x4_s
+            (i32x4.trunc_sat_f32x4_s (f32x4.add (local.get $half) (f32x4.mul (local.get $f) (v128.load (local.get $values)))))
+            (i32x4.trunc_sat_f32x4_s (f32x4.add (local.get $half) (f32x4.mul (local.get $f) (v128.load offset=16 (local.get $values))))))
+          (i16x8.narrow_i32x4_s
+            (i32x4.trunc_sat_f32x4_s (f32x4.add (local.get $half) (f32x4.mul (local.get $f) (v128.load offset=32 (local.get $values)))))
+            (i32x4.trunc_sat_f32x4_s (f32x4.add (local.get $half) (f32x4.mul (local.get $f) (v128.load offset=48 (local.get $values))))))))
+      (local.set $values (i32.add (local.get $values) (i32.const 64)))
+      (br_if $sixteen (i32.lt_u (local.tee $out (i32.add (local.get $out) (i32.const 16))) (local.get $end))))))

@@ -145,8 +145,11 @@ export async function shareRound(
     above: loops.allocate(second ? 4 * places : 0),
   };
   const affine = loops.allocate(second ? 0 : 8 * outputs * area);
-  const outputSums = new Float32Array(second ? 0 : (outputs / shuffle ** 2) * previewArea);
+  const channels = outputs / shuffle ** 2;
+  const outputSums = loops.allocate(second ? 0 : 4 * channels * previewArea);
+  const inputSum = loops.allocate(4 * previewArea);
   const preview = loops.allocate(4 * previewArea);
+  const encoded = loops.allocate(previewArea);
   let every = Math.ceil((inputs * outputs * frameHeight * frameWidth) / COUNTED);
   if (every >= frameHeight) every = Math.max(1, frameHeight >> 3);
   if (second) loops.floats(gathered.fair, places).set(second.fair);
@@ -163,10 +166,14 @@ export async function shareRound(
       if (second) into.pixels[kernel] = path.second(gathered, limit);
       else {
         [into.total[kernel], into.largest[kernel]] = path.first(gathered, every);
-        addPreview(kernel, input, Math.floor(output / shuffle ** 2));
+        addPreview(kernel, Math.floor(output / shuffle ** 2));
       }
       if (turn.due) await turn.pause(() => progress(input + output / outputs));
     }
+    if (second) continue;
+    const sum = loops.floats(inputSum, previewArea);
+    into.inputSums.set(sum, input * previewArea);
+    sum.fill(0);
   }
   // Copies: to send a view is to send all the memory behind it.
   if (second) return { above: loops.ints(gathered.above, places).slice() };
@@ -174,23 +181,18 @@ export async function shareRound(
     sums: loops.doubles(gathered.sums, places).slice(),
     counts: loops.ints(gathered.counts, BINS).slice(),
     affine: loops.doubles(affine, outputs * area).slice(),
-    outputSums,
+    outputSums: loops.floats(outputSums, channels * previewArea).slice(),
   };
 
-  function addPreview(kernel: number, input: number, channel: number): void {
+  function addPreview(kernel: number, channel: number): void {
     path.preview(preview);
-    const means = loops.floats(preview, previewArea);
-    const ofInput = into.inputSums.subarray(input * previewArea, (input + 1) * previewArea);
-    const ofOutput = outputSums.subarray(channel * previewArea, (channel + 1) * previewArea);
-    let sum = 0;
-    for (let k = 0; k < previewArea; k++) {
-      sum += means[k];
-      ofInput[k] += means[k];
-      ofOutput[k] += means[k];
-    }
+    const ofOutput = outputSums + 4 * channel * previewArea;
+    const [sum, largest] = loops.summarise(preview, previewArea, inputSum, ofOutput);
     // All cells are equally large.
     into.signedMean[kernel] = sum / previewArea;
-    into.limits[kernel] = encodePreview(means, 0, previewArea, into.previews, kernel * previewArea);
+    into.limits[kernel] = largest;
+    const factor = largest > 0 ? 127 / largest : 0;
+    into.previews.set(loops.encode(preview, previewArea, factor, encoded), kernel * previewArea);
   }
 }
 
