@@ -115,7 +115,7 @@ export interface Trace {
   dispose(): void;
 }
 
-/** Pictures of more pixels are drawn coarsely first, so that there is something to look at. */
+/** Pictures of so many pixels and more are drawn coarsely first, so that there is something to look at. */
 const LARGE = 1 << 18;
 /** Pixels on the long side of the coarse picture. */
 const COARSE_SIDE = 128;
@@ -146,7 +146,7 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
   };
 
   const step = Math.ceil(Math.max(height, width) / COARSE_SIDE);
-  const coarse = height * width > LARGE && (options.method ?? 'xinc') === 'xinc';
+  const coarse = height * width >= LARGE && (options.method ?? 'xinc') === 'xinc';
   if (coarse) {
     onProgress?.('Drawing a coarse picture', 0);
     const sketch = new PictureTrace(inr, engine, wanted, step, 0);

@@ -10,7 +10,7 @@ import { WorkerClient } from '../../src/worker/client';
 import { machine, say } from './lib/measure';
 
 const traces = Number(process.env.TRACES ?? 100);
-const overwrites = Number(process.env.OVERWRITES ?? 200);
+const overwrites = Number(process.env.OVERWRITES ?? 100);
 const fixtures = 'test/fixtures/inr';
 const files = [
   ...readdirSync(fixtures)

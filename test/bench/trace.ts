@@ -17,7 +17,7 @@ import { networks, type Network } from './lib/networks';
 const RUNS = Number(process.env.RUNS ?? 3);
 const wanted = process.env.ONLY;
 /** Milliseconds after which no further network is begun. */
-const BUDGET = 1000 * Number(process.env.BUDGET ?? 480);
+const BUDGET = 1000 * Number(process.env.BUDGET ?? 240);
 const root = process.cwd();
 const dist = (file: string) => path.join(root, 'dist', file);
 const folder = mkdtempSync(path.join(os.tmpdir(), 'neural-canvas-bench-'));
