@@ -29,11 +29,14 @@ function tableOf(named) {
 /** @returns lines */
 export function table(value, title = '') {
   const entries = Object.entries(Array.isArray(value) ? { ...value } : value);
-  const lines = title ? [`# ${title}`] : [];
+  const lines = [];
   const rows = entries.filter(([, cell]) => isRow(cell));
   const single = entries.filter(([, cell]) => !isObject(cell) && !Array.isArray(cell));
   if (single.length > 0) lines.push(...aligned(single.map(([name, cell]) => [name, text(cell)])), '');
-  if (rows.length > 0) lines.push(...tableOf(Object.fromEntries(rows)), '');
+  // What has the same columns is one table.
+  const tables = Map.groupBy(rows, ([, row]) => Object.keys(row).join());
+  for (const alike of tables.values()) lines.push(...tableOf(Object.fromEntries(alike)), '');
+  if (lines.length > 0 && title) lines.unshift(`# ${title}`);
   for (const [name, cell] of entries) {
     if (isRow(cell) || !(isObject(cell) || Array.isArray(cell))) continue;
     const path = title ? `${title} · ${name}` : name;
