@@ -17,7 +17,8 @@ import {
 } from '../inr/settings';
 import { comparable } from '../inr/configuration';
 import type { Evidence } from '../inr/types';
-import { Evaluator, nameOf } from './evaluate';
+import { Evaluator } from './evaluate/evaluator';
+import { nameOf } from './evaluate/names';
 import type { Match } from './match';
 import { Correspondence, type CheckpointNames } from './places';
 import { childrenOf, visit, type Project } from './project';

@@ -1,6 +1,6 @@
 /** Which places in code are which layers of a checkpoint, and back. */
 import { dirname } from 'node:path';
-import { nameOf } from './evaluate';
+import { nameOf } from './evaluate/names';
 import { better, matchModule, pathTree, type CheckpointLayer, type Match, type PathNode } from './match';
 import { childrenOf, visit, type Project } from './project';
 import type { ClassDefinition, Expression, FunctionDefinition, Span, Statement } from './python/syntax';

@@ -1,7 +1,7 @@
 /** The Python files of a workspace (or beside a checkpoint), and what their code builds. */
 import path from 'node:path';
 import type { Parser } from '@vscode/tree-sitter-wasm';
-import { Evaluator, type Files } from './evaluate';
+import { Evaluator, type Files } from './evaluate/evaluator';
 import { isModuleClass } from './libraries';
 import { PythonDocument } from './python/document';
 import type { Expression, FunctionDefinition, Span, Statement } from './python/syntax';

@@ -3,8 +3,8 @@
  * code says them, branches on what is unknown are both taken, loops of unknown length run once. Nothing
  * of a library runs and nothing is imported; code is data.
  */
-import type { Argument, Expression, FunctionDefinition, Parameter, Span, Statement } from './python/syntax';
-import { callLibrary, isModuleClass, layerOf, libraryConstant } from './libraries';
+import type { Argument, Expression, FunctionDefinition, Parameter, Span, Statement } from '../python/syntax';
+import { callLibrary, isModuleClass, layerOf, libraryConstant } from '../libraries';
 import {
   ClassValue,
   Container,
@@ -31,8 +31,13 @@ import {
   type ModuleValue,
   type Site,
   type Value,
-} from './values';
-import { indexTensor, methodOfTensor, tensorArithmetic, type TensorIndex } from './tensors';
+} from '../values';
+import { indexTensor, methodOfTensor, type TensorIndex } from '../tensors';
+import { BUILTINS, builtin } from './builtins';
+import { dictionaryMethod, listMethod, parserMethod, type Named } from './methods';
+import { isFlax, nameOf, patternName } from './names';
+import { binary, compared, isText, textMethod, truth } from './operators';
+import { Sequences, MAX_ITERATIONS } from './sequences';
 
 /** The code that may be imported. */
 export interface Files {
@@ -45,16 +50,8 @@ export interface Files {
 const MAX_DEPTH = 24;
 /** Statements and expressions that one exploration may take. */
 const MAX_STEPS = 60_000;
-/** Longer loops run once, as if their length were unknown. */
-const MAX_ITERATIONS = 64;
 
 class OutOfSteps extends Error {}
-
-/** Code under way that may run several times, or not at all. */
-interface Uncertain {
-  readonly repeats: boolean;
-  readonly groups: Map<List, Group>;
-}
 
 interface Frame {
   readonly scope: Scope;
@@ -65,17 +62,12 @@ interface Frame {
   readonly compact?: { readonly instance: Instance; readonly counts: Map<string, number> };
 }
 
-type Named = Map<string, Value>;
-
-export class Evaluator {
+export class Evaluator extends Sequences {
   /** Every module built so far, in order. */
   readonly built: ModuleValue[] = [];
   /** Variables of functions as they were when they last ran, by definition. */
   readonly variables = new Map<FunctionDefinition, Scope>();
   private readonly scopes = new Map<string, Scope>();
-  private readonly uncertain: Uncertain[] = [];
-  /** How many uncertain blocks were open when a list, scope or instance came to be. */
-  private readonly born = new WeakMap<object, number>();
   private steps = 0;
   private depth = 0;
   private calls = 0;
@@ -91,7 +83,9 @@ export class Evaluator {
   constructor(
     private readonly files: Files,
     private readonly hints?: (name: string) => Value | undefined,
-  ) {}
+  ) {
+    super();
+  }
 
   private hinted(name: string, value: Value): Value {
     if (!this.hints || !(isUnknown(value) || typeof value === 'number')) return value;
@@ -320,70 +314,6 @@ export class Evaluator {
     }
   }
 
-  /** All items of a sequence of known length. */
-  private known(value: Value): Value[] | undefined {
-    if (value instanceof List) return value.exact ? value.items : undefined;
-    if (value instanceof Container && value.named.size === 0) return this.known(value.list);
-    if (value instanceof Instance && value.base instanceof Container) return this.known(value.base);
-    if (value instanceof Dictionary && !value.open) return [...value.entries.keys()];
-    if (typeof value === 'string') return [...value];
-    return undefined;
-  }
-
-  /** The same with groups, for copying. */
-  private items(value: Value): readonly Value[] {
-    if (value instanceof List) return value.items;
-    if (value instanceof Container) return value.list.items;
-    if (value instanceof Instance && value.base instanceof Container) return value.base.list.items;
-    const known = this.known(value);
-    if (known) return known;
-    const group = new Group(true);
-    group.items.push(this.element(value));
-    return [group];
-  }
-
-  /** Any one item of a sequence. */
-  private element(value: Value): Value {
-    if (value instanceof Either) return either(value.options.map((option) => this.element(option)));
-    const items =
-      value instanceof List
-        ? value.items
-        : value instanceof Container
-          ? value.list.items
-          : value instanceof Instance && value.base instanceof Container
-            ? value.base.list.items
-            : undefined;
-    if (!items) return unknown;
-    const flat = flatten(items);
-    return flat.length > 0 ? either(flat) : unknown;
-  }
-
-  /** Adds to a list, within the loops and branches that surround this and not the list. */
-  private append(list: List, value: Value): void {
-    let items = list.items;
-    for (let at = this.born.get(list) ?? 0; at < this.uncertain.length; at++) {
-      const { repeats, groups } = this.uncertain[at];
-      let group = groups.get(list);
-      if (!group) {
-        group = new Group(repeats);
-        groups.set(list, group);
-        items.push(group);
-      }
-      items = group.items;
-    }
-    items.push(value);
-  }
-
-  private list(items: readonly Value[] = []): List {
-    const list = new List([...items]);
-    this.born.set(list, this.uncertain.length);
-    return list;
-  }
-
-  private isUncertain(owner: object): boolean {
-    return this.uncertain.slice(this.born.get(owner) ?? 0).some(({ repeats }) => !repeats);
-  }
-
   private assign(target: Expression, given: Value): void {
     const name = target.kind === 'name' ? target.id : target.kind === 'attribute' ? target.name : '';
     const value = this.hinted(name, given);
@@ -510,13 +440,17 @@ export class Evaluator {
     if (this.depth > 400) throw new OutOfSteps();
     this.depth++;
     try {
-      return this.valueOf(expression);
+      return this.compute(expression);
     } finally {
       this.depth--;
     }
   }
 
-  private valueOf(expression: Expression): Value {
+  private binary(operator: string, left: Value, right: Value): Value {
+    return binary(operator, left, right, (items) => this.list(items));
+  }
+
+  private compute(expression: Expression): Value {
     switch (expression.kind) {
       case 'literal':
         return expression.value;
@@ -652,50 +586,6 @@ export class Evaluator {
     return result ?? unknown;
   }
 
-  private binary(operator: string, left: Value, right: Value): Value {
-    if (left instanceof Either || right instanceof Either) {
-      const [lefts, rights] = [left, right].map((side) => (side instanceof Either ? side.options : [side]));
-      return either(lefts.flatMap((a) => rights.map((b) => this.binary(operator, a, b))));
-    }
-    if (left instanceof Tensor || right instanceof Tensor) return tensorArithmetic(operator, left, right);
-    if (typeof left === 'boolean') left = Number(left);
-    if (typeof right === 'boolean') right = Number(right);
-    if (typeof left === 'number' && typeof right === 'number') return arithmetic(operator, left, right);
-    if (operator === '+' && typeof left === 'string' && typeof right === 'string') return left + right;
-    if (operator === '+' && (isText(left) || isText(right))) {
-      return new Pattern([...textParts(left), ...textParts(right)]);
-    }
-    if (operator === '%' && isText(left)) {
-      const text = typeof left === 'string' ? left : '';
-      const filling = right instanceof List ? right.items : [right];
-      let next = 0;
-      const parts = text.split(/%[-+0-9.]*[dsifg]/).flatMap((part, i, all): (string | null)[] => {
-        if (i === all.length - 1) return [part];
-        const value = filling[next++];
-        return [part, typeof value === 'string' || typeof value === 'number' ? String(value) : null];
-      });
-      return parts.every((part) => part !== null) ? parts.join('') : new Pattern(parts);
-    }
-    if (operator === '+' && left instanceof List && right instanceof List) {
-      return this.list([...left.items, ...right.items]);
-    }
-    const [list, count] = left instanceof List ? [left, right] : [right, left];
-    if (operator === '*' && list instanceof List) {
-      if (typeof count === 'number' && count <= MAX_ITERATIONS && list.items.length <= MAX_ITERATIONS) {
-        return this.list(Array.from({ length: Math.max(0, count) }, () => list.items).flat());
-      }
-      const group = new Group(true);
-      group.items.push(...list.items);
-      return this.list([group]);
-    }
-    if (left instanceof Symbolic && typeof right === 'number') return linear(operator, left, right);
-    if (right instanceof Symbolic && typeof left === 'number') {
-      if (operator === '+' || operator === '*') return linear(operator, right, left);
-      if (operator === '-') return new Symbolic(right.symbol, -right.scale, left - right.offset);
-    }
-    return unknown;
-  }
-
   private subscript(object: Value, index: readonly Expression[]): Value {
     if (object instanceof Either)
       return either(object.options.map((option) => this.subscript(option, index)));
@@ -744,7 +634,7 @@ export class Evaluator {
     return places.every((place) => place !== undefined) ? indexTensor(object, places) : unknown;
   }
 
-  private attribute(object: Value, name: string): Value {
+  attribute(object: Value, name: string): Value {
     if (object instanceof Either) {
       const known = object.options.map((option) => this.attribute(option, name)).filter((v) => v !== unknown);
       return known.length > 0 ? either(known) : unknown;
@@ -833,10 +723,10 @@ export class Evaluator {
     }
     if (object instanceof Container || object instanceof Layer)
       return this.moduleMethod(object, name, args, named);
-    if (object instanceof List) return this.listMethod(object, name, args);
-    if (object instanceof Dictionary) return this.dictionaryMethod(object, name, args, named);
+    if (object instanceof List) return listMethod(this, object, name, args);
+    if (object instanceof Dictionary) return dictionaryMethod(this, object, name, args, named);
     if (object instanceof Tensor) return methodOfTensor(object, name, args) ?? unknown;
-    if (object instanceof Parser) return this.parserMethod(object, name, args, named);
+    if (object instanceof Parser) return parserMethod(this, object, name, args, named);
     if (isText(object)) return textMethod(object, name, args);
     return this.invoke(this.attribute(object, name), args, named, site);
   }
@@ -933,7 +823,7 @@ export class Evaluator {
     }
   }
 
-  private addModule(object: ModuleValue, key: Value, value: Value): void {
+  addModule(object: ModuleValue, key: Value, value: Value): void {
     const container =
       object instanceof Container
         ? object
@@ -950,109 +840,7 @@ export class Evaluator {
     else object.open = true;
   }
 
-  private listMethod(list: List, name: string, args: Value[]): Value {
-    const [first] = args;
-    switch (name) {
-      case 'append':
-        this.append(list, first ?? unknown);
-        return null;
-      case 'extend':
-        for (const item of this.items(first ?? unknown)) this.append(list, item);
-        return null;
-      case 'insert':
-        if (typeof first === 'number') list.items.splice(first, 0, args[1] ?? unknown);
-        return null;
-      case 'pop': {
-        if (!list.exact || this.uncertain.length > (this.born.get(list) ?? 0)) return unknown;
-        const at = typeof first === 'number' ? first : -1;
-        return list.items.splice(at, 1)[0] ?? unknown;
-      }
-      case 'copy':
-        return this.list(list.items);
-      case 'reverse':
-        list.items.reverse();
-        return null;
-      case 'index': {
-        const at = list.items.findIndex((item) => item === first);
-        return at < 0 ? unknown : at;
-      }
-      default:
-        return unknown;
-    }
-  }
-
-  private dictionaryMethod(dictionary: Dictionary, name: string, args: Value[], named: Named): Value {
-    const { entries } = dictionary;
-    const [key, fallback] = args;
-    switch (name) {
-      case 'get':
-      case 'pop':
-      case 'setdefault': {
-        if (typeof key !== 'string' && typeof key !== 'number') {
-          return entries.size > 0 ? either([...entries.values()]) : unknown;
-        }
-        return entries.get(String(key)) ?? (dictionary.open ? unknown : (fallback ?? null));
-      }
-      case 'keys':
-        return dictionary.open ? unknown : this.list([...entries.keys()]);
-      case 'values':
-        return dictionary.open ? unknown : this.list([...entries.values()]);
-      case 'items':
-        return dictionary.open ? unknown : this.list([...entries].map((entry) => this.list(entry)));
-      case 'update':
-        if (key instanceof Dictionary) for (const [name_, value] of key.entries) entries.set(name_, value);
-        for (const [name_, value] of named) entries.set(name_, value);
-        return null;
-      case 'copy': {
-        const copy = new Dictionary(new Map(entries));
-        copy.open = dictionary.open;
-        return copy;
-      }
-      default:
-        return unknown;
-    }
-  }
-
-  private parserMethod(parser: Parser, name: string, args: Value[], named: Named): Value {
-    switch (name) {
-      case 'add_argument':
-      case 'add': {
-        const flags = args.filter((arg): arg is string => typeof arg === 'string');
-        const long = flags.find((flag) => flag.startsWith('--')) ?? flags[0];
-        const given = named.get('dest');
-        const key = typeof given === 'string' ? given : long?.replace(/^-+/, '').replaceAll('-', '_');
-        if (key === undefined) return null;
-        const action = named.get('action');
-        const fallback = named.get('default');
-        const value =
-          fallback !== undefined && fallback !== null
-            ? fallback
-            : action === 'store_true'
-              ? false
-              : action === 'store_false'
-                ? true
-                : unknown;
-        // The command line may say otherwise; `typed` keeps numbers numbers.
-        parser.defaults.set(
-          key,
-          named.get('type') && typeof value === 'string' && !Number.isNaN(Number(value))
-            ? Number(value)
-            : value,
-        );
-        return null;
-      }
-      case 'add_argument_group':
-      case 'add_mutually_exclusive_group':
-      case 'parse_args':
-        return parser;
-      case 'parse_known_args':
-        return this.list([parser, unknown]);
-      default:
-        return unknown;
-    }
-  }
-
-  private invoke(callee: Value, args: Value[], named: Named, site: Site | undefined): Value {
+  invoke(callee: Value, args: Value[], named: Named, site: Site | undefined): Value {
     if (++this.depth > MAX_DEPTH * 12) throw new OutOfSteps();
     try {
       if (callee instanceof Either) {
@@ -1252,13 +1040,13 @@ export class Evaluator {
   }
 
   private callExternal({ path, name }: External, args: Value[], named: Named, site: Site | undefined): Value {
-    if (path.startsWith('builtins.')) return this.builtin(name, args, named);
+    if (path.startsWith('builtins.')) return builtin(this, name, args, named);
     if (name === 'partial' && args.length > 0) return new Partial(args[0], args.slice(1), named);
     if (name === 'ArgumentParser' || name === 'ArgParser') {
       const parser = new Parser();
       return parser;
     }
-    if (name === 'OrderedDict') return this.builtin('dict', args, named);
+    if (name === 'OrderedDict') return builtin(this, 'dict', args, named);
     if (name === 'deepcopy' || name === 'copy') return args[0] ?? unknown;
     const layer = layerOf(path, args, named, site, (items) => this.list(items));
     if (layer) {
@@ -1274,269 +1062,5 @@ export class Evaluator {
     return isModule(first) && !/(save|load|parameters|Optimizer|Adam|SGD|clip|summary)/.test(path)
       ? first
       : unknown;
-  }
-
-  private builtin(name: string, args: Value[], named: Named): Value {
-    const [first, second] = args;
-    switch (name) {
-      case 'range': {
-        const numbers = args.filter((arg): arg is number => typeof arg === 'number');
-        if (numbers.length !== args.length || args.length === 0) return unknown;
-        const [from, to, step] =
-          numbers.length === 1 ? [0, numbers[0], 1] : [numbers[0], numbers[1], numbers[2] ?? 1];
-        const count = step === 0 ? 0 : Math.max(0, Math.ceil((to - from) / step));
-        if (!(count <= 4 * MAX_ITERATIONS)) return unknown;
-        return this.list(Array.from({ length: count }, (_, i) => from + i * step));
-      }
-      case 'len': {
-        const items = first !== undefined ? this.known(first) : undefined;
-        return items ? items.length : unknown;
-      }
-      case 'enumerate': {
-        const items = first !== undefined ? this.known(first) : undefined;
-        if (items) return this.list(items.map((item, i) => this.list([i, item])));
-        const group = new Group(true);
-        group.items.push(this.list([unknown, this.element(first ?? unknown)]));
-        return this.list([group]);
-      }
-      case 'zip': {
-        const columns = args.map((arg) => this.known(arg));
-        if (columns.some((column) => column === undefined)) {
-          const group = new Group(true);
-          group.items.push(this.list(args.map((arg) => this.element(arg))));
-          return this.list([group]);
-        }
-        const length = Math.min(...columns.map((column) => column!.length));
-        return this.list(Array.from({ length }, (_, i) => this.list(columns.map((column) => column![i]))));
-      }
-      case 'list':
-      case 'tuple':
-      case 'iter':
-        return first === undefined
-          ? this.list()
-          : first instanceof Dictionary || first instanceof List || isModule(first)
-            ? this.list(this.items(first))
-            : unknown;
-      case 'reversed':
-      case 'sorted': {
-        const items = first !== undefined ? this.known(first) : undefined;
-        if (!items) return unknown;
-        return name === 'reversed' ? this.list([...items].reverse()) : this.list(items);
-      }
-      case 'map': {
-        const items = second !== undefined ? this.known(second) : undefined;
-        if (!items || first === undefined) return unknown;
-        return this.list(items.map((item) => this.invoke(first, [item], new Map(), undefined)));
-      }
-      case 'dict': {
-        const dictionary = new Dictionary(new Map(named));
-        dictionary.open = dictionary.entries.delete('**');
-        if (first instanceof Dictionary)
-          for (const [key, value] of first.entries) dictionary.entries.set(key, value);
-        for (const pair of first instanceof List ? flatten(first.items) : []) {
-          const [key, value] = pair instanceof List ? pair.items : [];
-          if (typeof key === 'string' && value !== undefined) dictionary.entries.set(key, value);
-          else if (key instanceof Pattern && value !== undefined)
-            dictionary.entries.set(patternName(key), value);
-          else dictionary.open = true;
-        }
-        return dictionary;
-      }
-      case 'vars':
-        return first instanceof Parser ? new Dictionary(new Map(first.defaults)) : unknown;
-      case 'int':
-      case 'float':
-        if (typeof first === 'number') return name === 'int' ? Math.trunc(first) : first;
-        if (typeof first === 'string' && first.trim() !== '' && !Number.isNaN(Number(first)))
-          return Number(first);
-        return first instanceof Symbolic ? first : unknown;
-      case 'bool':
-        return first === undefined ? false : (truth(first) ?? unknown);
-      case 'str':
-        return typeof first === 'number' || typeof first === 'string' ? String(first) : new Pattern([null]);
-      case 'round':
-      case 'abs':
-        return typeof first === 'number' ? Math[name](first) : unknown;
-      case 'max':
-      case 'min': {
-        const items = args.length === 1 ? this.known(args[0]) : args;
-        const numbers = items?.filter((item): item is number => typeof item === 'number') ?? [];
-        return items && numbers.length === items.length && items.length > 0
-          ? Math[name](...numbers)
-          : unknown;
-      }
-      case 'sum': {
-        const items = first !== undefined ? this.known(first) : undefined;
-        const numbers = items?.filter((item): item is number => typeof item === 'number') ?? [];
-        return items && numbers.length === items.length ? numbers.reduce((a, b) => a + b, 0) : unknown;
-      }
-      case 'isinstance':
-        if (second instanceof External && second.path === 'builtins.int') {
-          return isUnknown(first ?? unknown) ? unknown : typeof first === 'number';
-        }
-        if (second instanceof External && /^builtins\.(list|tuple)$/.test(second.path)) {
-          return isUnknown(first ?? unknown) ? unknown : first instanceof List;
-        }
-        return unknown;
-      case 'getattr': {
-        if (first === undefined || typeof second !== 'string') return unknown;
-        const found = this.attribute(first, second);
-        return isUnknown(found) && args[2] !== undefined ? either([found, args[2]]) : found;
-      }
-      case 'setattr':
-        if (isModule(first)) this.addModule(first, second ?? unknown, args[2] ?? unknown);
-        return null;
-      case 'eval':
-      default:
-        return unknown;
-    }
-  }
-}
-
-const BUILTINS = new Set(
-  'range len enumerate zip list tuple iter reversed sorted map dict vars int float bool str round abs max min sum isinstance getattr setattr eval print'.split(
-    ' ',
-  ),
-);
-
-/** Last name of a dotted expression or of what a call calls. */
-export function nameOf(expression: Expression): string | undefined {
-  if (expression.kind === 'name') return expression.id;
-  if (expression.kind === 'attribute') return expression.name;
-  if (expression.kind === 'call') return nameOf(expression.callee);
-  return undefined;
-}
-
-const flatten = (items: readonly Value[]): Value[] =>
-  items.flatMap((item) => (item instanceof Group ? flatten(item.items) : [item]));
-
-export const isFlax = (cls: ClassValue) =>
-  cls.external().some((path) => /^flax\b/.test(path) || /\blinen\.Module$/.test(path));
-
-/** An attribute name with unknown parts, as `layer*`. */
-export const patternName = ({ parts }: Pattern) => parts.map((part) => part ?? '*').join('');
-
-const isText = (value: Value): value is string | Pattern =>
-  typeof value === 'string' || value instanceof Pattern;
-const textParts = (value: Value): (string | null)[] =>
-  typeof value === 'string'
-    ? [value]
-    : value instanceof Pattern
-      ? [...value.parts]
-      : typeof value === 'number'
-        ? [String(value)]
-        : [null];
-
-function textMethod(text: string | Pattern, name: string, args: readonly Value[]): Value {
-  if (name === 'format' && typeof text === 'string') {
-    let next = 0;
-    const parts = text.split(/\{[^}]*\}/).flatMap((part, i, all): (string | null)[] => {
-      if (i === all.length - 1) return [part];
-      const value = args[next++];
-      return [part, typeof value === 'string' || typeof value === 'number' ? String(value) : null];
-    });
-    return parts.every((part) => part !== null) ? parts.join('') : new Pattern(parts);
-  }
-  if (typeof text !== 'string') return unknown;
-  const [first] = args;
-  switch (name) {
-    case 'lower':
-      return text.toLowerCase();
-    case 'upper':
-      return text.toUpperCase();
-    case 'strip':
-      return text.trim();
-    case 'startswith':
-      return typeof first === 'string' ? text.startsWith(first) : unknown;
-    case 'endswith':
-      return typeof first === 'string' ? text.endsWith(first) : unknown;
-    case 'split':
-      return new List(text.split(typeof first === 'string' ? first : /\s+/));
-    default:
-      return unknown;
-  }
-}
-
-/** Python's truth of a value, undefined when unknown. */
-export function truth(value: Value): boolean | undefined {
-  if (value === null) return false;
-  if (typeof value === 'boolean') return value;
-  if (typeof value === 'number') return value !== 0;
-  if (typeof value === 'string') return value !== '';
-  if (value instanceof List) return value.exact ? value.items.length > 0 : undefined;
-  if (value instanceof Dictionary) return value.open ? undefined : value.entries.size > 0;
-  if (isModule(value) || value instanceof FunctionValue || value instanceof ClassValue) return true;
-  if (value instanceof Either) {
-    const all = new Set(value.options.map(truth));
-    return all.size === 1 ? [...all][0] : undefined;
-  }
-  return undefined;
-}
-
-function compared(operator: string, left: Value, right: Value): boolean | undefined {
-  const simple = (value: Value) => value === null || ['number', 'string', 'boolean'].includes(typeof value);
-  if (operator === 'in' || operator === 'not in') {
-    const items =
-      right instanceof List && right.exact
-        ? right.items
-        : right instanceof Dictionary && !right.open
-          ? [...right.entries.keys()]
-          : undefined;
-    if (typeof right === 'string' && typeof left === 'string') {
-      return right.includes(left) === (operator === 'in');
-    }
-    if (!items || !simple(left) || !items.every(simple)) return undefined;
-    return items.includes(left) === (operator === 'in');
-  }
-  const equality = { '==': true, is: true, '!=': false, 'is not': false }[operator];
-  if (equality !== undefined) {
-    if (simple(left) && simple(right)) return (left === right) === equality;
-    if ((left === null || right === null) && !isUnknown(left) && !isUnknown(right)) {
-      return left instanceof Either || right instanceof Either ? undefined : !equality;
-    }
-    return undefined;
-  }
-  if (typeof left !== 'number' || typeof right !== 'number') return undefined;
-  switch (operator) {
-    case '<':
-      return left < right;
-    case '<=':
-      return left <= right;
-    case '>':
-      return left > right;
-    case '>=':
-      return left >= right;
-    default:
-      return undefined;
-  }
-}
-
-function arithmetic(operator: string, a: number, b: number): Value {
-  const result = {
-    '+': a + b,
-    '-': a - b,
-    '*': a * b,
-    '/': a / b,
-    '//': Math.floor(a / b),
-    '%': a - Math.floor(a / b) * b,
-    '**': a ** b,
-    '<<': a * 2 ** b,
-    '>>': Math.floor(a / 2 ** b),
-  }[operator];
-  return result !== undefined && Number.isFinite(result) ? result : unknown;
-}
-
-function linear(operator: string, { symbol, scale, offset }: Symbolic, n: number): Value {
-  switch (operator) {
-    case '+':
-      return new Symbolic(symbol, scale, offset + n);
-    case '-':
-      return new Symbolic(symbol, scale, offset - n);
-    case '*':
-      return n === 0 ? 0 : new Symbolic(symbol, scale * n, offset * n);
-    case '/':
-      return n === 0 ? unknown : new Symbolic(symbol, scale / n, offset / n);
-    default:
-      return unknown;
   }
 }
