@@ -36,7 +36,9 @@ async function main() {
   const later = Array.from({ length: 9 }, () =>
     time(() => new PythonDocument(parser, 'b.py', text).dispose()),
   ).sort((a, b) => a - b);
-  const parsed = Array.from({ length: 5 }, () => time(() => parser.parse(text)?.delete())).sort((a, b) => a - b);
+  const parsed = Array.from({ length: 5 }, () => time(() => parser.parse(text)?.delete())).sort(
+    (a, b) => a - b,
+  );
   const at = text.indexOf('class Layer120');
   const edits = Array.from({ length: 20 }, (_, i) => {
     const place = text.indexOf('\n', at) + 1;

@@ -1,5 +1,5 @@
 /** Methods of lists, dictionaries and argument parsers. */
-import type { List, Parser} from '../values';
+import type { List, Parser } from '../values';
 import { Dictionary, either, unknown, type Value } from '../values';
 import type { Sequences } from './sequences';
 
