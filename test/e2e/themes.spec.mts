@@ -93,8 +93,8 @@ test('every theme and size looks as it should, and has nothing serious for axe-c
       // The sheet draws sharp maps when it has been still for a while.
       await page.waitForTimeout(900);
       const taken = await page.screenshot({ type: 'jpeg', quality: 72 });
-      if (size === 'full') await workbench.command('View: Toggle Maximize Editor Group');
       await workbench.shot(`themes-${name}-${size}`);
+      if (size === 'full') await workbench.command('View: Toggle Maximize Editor Group');
       const file = path.join(images, `${name}-${size}.jpg`);
       if (retake) await writeFile(file, taken);
       else if (existsSync(file)) {

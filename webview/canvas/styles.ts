@@ -492,6 +492,12 @@ export const styles = [
         width: 48px;
       }
     }
+    /* It would cover the picture that it explains. */
+    @container (max-width: 260px) {
+      .legend {
+        display: none;
+      }
+    }
     .overlay select {
       height: 20px;
       max-width: 100%;

@@ -22,6 +22,9 @@ export const styles = [
     .toolbar {
       min-height: 32px;
     }
+    .toolbar select {
+      max-width: 100%;
+    }
     .group {
       display: flex;
       gap: 2px;
