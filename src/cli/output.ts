@@ -106,6 +106,7 @@ export function traceJson(result: TraceResult, findings?: FindingsDocument): unk
           ...affinity,
         })),
         objects: findings.objects,
+        ...(findings.motion !== undefined && { motion: motionJson(findings) }),
         signs: findings.signs,
         bands: findings.bands,
         grid: findings.grid,
@@ -116,4 +117,11 @@ export function traceJson(result: TraceResult, findings?: FindingsDocument): unk
     engine,
     ...(engineNote !== undefined && { engineNote }),
   };
+}
+
+/** Without its pictures. */
+function motionJson({ motion, layers }: FindingsDocument): unknown {
+  if (!motion || 'missing' in motion) return motion;
+  const { figure: _, ...told } = motion;
+  return { ...told, layers: told.layers.map((layer, k) => ({ layer: layers[k].name, ...layer })) };
 }

@@ -12,6 +12,35 @@ export interface Figures {
   readonly maps: readonly (NeuronRef & { readonly png: string })[];
 }
 
+/** PNG pictures as data URIs: the motion at one of the frames, and each layer's change. */
+export interface MotionFigure {
+  readonly frame: number;
+  readonly motion: string;
+  readonly changes: readonly string[];
+}
+
+/** Do neurons change where the picture moves? By layer of the findings, over some frames. */
+export type MotionFinding =
+  | {
+      /** Each is compared with the frame before it. */
+      readonly frames: readonly number[];
+      /** What optical flow is that of. */
+      readonly of: 'frames' | 'reconstruction';
+      /** Random shifts of the flow that chance is taken from. */
+      readonly shifts: number;
+      readonly layers: readonly {
+        /** Of change and flow, mean over the frames; NaN when nothing moves or changes. */
+        readonly pearson: number;
+        readonly spearman: number;
+        /** Pearson's, with the flow moved around the frame. */
+        readonly shifted: number;
+        readonly pValue: number;
+      }[];
+      readonly figure: MotionFigure;
+    }
+  /** Why there is no answer, as a sentence. */
+  | { readonly missing: string };
+
 export interface FindingsDocument extends Findings {
   readonly document: 'neural-canvas findings';
   readonly version: 1;
@@ -27,4 +56,6 @@ export interface FindingsDocument extends Findings {
   /** Milliseconds that the analysis took; null while it runs. */
   readonly milliseconds: number | null;
   readonly figures: Figures;
+  /** Of videos; null while it is being computed. */
+  readonly motion?: MotionFinding | null;
 }

@@ -49,7 +49,7 @@ export function page(findings: FindingsDocument, interactive: boolean): Element 
       affinityFigure(findings, names, 'objects', interactive),
     ],
     faithful: () => cardFigure(findings, names),
-    motion: () => [],
+    motion: () => motionFigure(findings, names),
   };
   return h(
     'article',
@@ -323,6 +323,19 @@ function affinityFigure(
       ),
     ),
   );
+}
+
+function motionFigure({ motion }: FindingsDocument, names: readonly string[]): Nested {
+  if (!motion || 'missing' in motion) return [];
+  const { figure } = motion;
+  return [
+    h(
+      'div',
+      { class: 'figures' },
+      pictureOf(figure.motion, `what moves at frame ${figure.frame}`),
+      figure.changes.map((src, k) => pictureOf(src, `change in ${names[k]}`)),
+    ),
+  ];
 }
 
 function objectFigure(

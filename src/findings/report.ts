@@ -26,11 +26,11 @@ export const findingsJson = (findings: FindingsDocument): string =>
 const plain = (text: string) => text.replace(/[\\`*_[\]<>#|]/g, (character) => `\\${character}`);
 
 export function findingsMarkdown(findings: FindingsDocument): string {
-  const { file, title, picture, parameters, method, psnr, layers, signs, card, grid } = findings;
+  const { file, title, picture, frame, parameters, method, psnr, layers, signs, card, grid } = findings;
   const names = shortNames(layers.map(({ name }) => name));
   const facts = [
     title,
-    `${picture.height} × ${picture.width} pixels`,
+    `${picture.height} × ${picture.width} pixels${frame > 0 ? `, frame ${frame}` : ''}`,
     `${parameters.toLocaleString('en')} parameters`,
     `method ${method}`,
     ...(psnr === null ? [] : [`${psnr.toFixed(1)} dB`]),

@@ -2,7 +2,7 @@
 import type { Affinity } from '../tracing/affinity';
 import type { Feature, LayerFindings } from '../tracing/findings';
 import { listed } from '../tracing/clinical';
-import type { FindingsDocument } from './document';
+import type { FindingsDocument, MotionFinding } from './document';
 
 export interface Statement {
   readonly id: 'distributed' | Feature | 'faithful' | 'motion';
@@ -35,6 +35,7 @@ export function statements(findings: FindingsDocument, names: readonly string[])
     preference(layers, 'space', 'Do neurons prefer places?', 'places', names),
   ];
   if (objects) found.push(objectStatement(findings, names));
+  if (findings.motion !== undefined) found.push(motionStatement(findings.motion, names));
   found.push(faithful(findings, names));
   return found;
 }
@@ -140,6 +141,49 @@ function objectStatement({ objects, layers }: FindingsDocument, names: readonly 
     comparison:
       'A neuron draws an object when at least half of its contribution lies inside, and twice what an even spread would ' +
       `put there. ${base.verdict === null ? '' : base.sentence}`,
+  };
+}
+
+function motionStatement(motion: MotionFinding | null, names: readonly string[]): Statement {
+  const base = {
+    id: 'motion',
+    question: 'Do neurons follow motion?',
+    verdict: null,
+    comparison: '',
+  } as const;
+  if (!motion) return { ...base, sentence: 'Frames are being compared …' };
+  if ('missing' in motion) return { ...base, sentence: motion.missing };
+  const { layers, frames, of, shifts } = motion;
+  const known = layers.flatMap((layer, k) =>
+    Number.isNaN(layer.pearson) ? [] : [{ ...layer, name: names[k] }],
+  );
+  const each = frames.length === 1 ? `frame ${frames[0]}` : `frames ${frames.join(', ')}`;
+  if (known.length === 0) {
+    return { ...base, sentence: `Nothing moves between ${each} and the frame before.` };
+  }
+  const holds = ({ pearson, pValue }: (typeof known)[number]) => pearson > 0 && pValue <= SIGNIFICANT;
+  const count = known.filter(holds).length;
+  const r = (value: number) => value.toFixed(2).replace('-', '−');
+  const list = known
+    .map(
+      ({ name, pearson, spearman, pValue }) =>
+        `${r(pearson)} in ${name} (by ranks ${r(spearman)}; ${pText(pValue)})`,
+    )
+    .join(', ');
+  const verdict = count === known.length ? 'yes' : count === 0 ? 'no' : 'partly';
+  const where = {
+    yes: 'Maps change where the picture moves',
+    partly: 'The maps of some layers change where the picture moves',
+    no: 'Maps change no more where the picture moves than elsewhere',
+  }[verdict];
+  return {
+    ...base,
+    verdict,
+    sentence: `${where}: from one frame to the next, change and optical flow correlate by ${list}.`,
+    comparison:
+      `Compared with ${shifts} random shifts of the flow around the frame, which keep its sizes and shapes: ` +
+      `${known.map(({ shifted }) => r(shifted)).join(', ')} on average. Flow of the ` +
+      `${of === 'frames' ? 'frames given' : 'reconstruction'}; ${each}, each with the one before.`,
   };
 }
 

@@ -4,7 +4,7 @@ import { encode } from 'fast-png';
 import { magnitudeMap } from '../../webview/shared/colourMaps';
 import type { Engine } from '../engine/types';
 import { UsageError, type CancelToken } from '../errors';
-import type { Figures, FindingsDocument } from '../findings/document';
+import type { Figures, FindingsDocument, MotionFigure, MotionFinding } from '../findings/document';
 import { renumbered } from '../tracing/affinity';
 import type { Baseline } from '../tracing/ablation';
 import {
@@ -18,8 +18,10 @@ import { toRgba } from '../tracing/picture';
 import { fitted } from '../tracing/previews';
 import type { Trace } from '../tracing/trace';
 import type { Method } from '../tracing/types';
+import type { Clip } from './clip';
 import { readLabels } from './labels';
-import type { EventOf, Inspection, Params } from './protocol';
+import { motionFinding } from './motionFinding';
+import type { EventOf, Inspection, Motion, Params } from './protocol';
 
 /** Longest side of a figure, pixels. */
 const SIDE = 256;
@@ -33,11 +35,13 @@ export interface Analysed {
   readonly target?: Float32Array;
   readonly targetName?: string;
   readonly engine: string;
+  /** The video that the trace is a frame of. */
+  readonly video: Clip | undefined;
 }
 
 /** @throws UsageError when the mask cannot be used @throws CancelledError */
 export async function findingsOf(
-  { trace, inspection, method, baseline, target, targetName, engine: engineName }: Analysed,
+  { trace, inspection, method, baseline, target, targetName, engine: engineName, video }: Analysed,
   engine: Engine,
   { objects, seed = 0 }: Omit<Params<'findings'>, 'trace'>,
   emit: (event: EventOf<'findings'>) => void,
@@ -47,6 +51,7 @@ export async function findingsOf(
   const { height, width, channels } = trace.inr.signal;
   const picture = pngOf(toRgba(trace.picture01().data, channels, [0, 1]), height, width);
   const targetPicture = target ? pngOf(toRgba(target, channels, [0, 1]), height, width) : null;
+  let motion: MotionFinding | null = null;
   let figures: Figures = { picture, target: targetPicture, partitions: {}, maps: [] };
   const document = (findings: Findings, milliseconds: number | null): FindingsDocument => ({
     document: 'neural-canvas findings',
@@ -61,6 +66,7 @@ export async function findingsOf(
     milliseconds,
     ...findings,
     figures,
+    ...(video && { motion }),
   });
   const draw = (findings: Findings, partitions: Partitions) => {
     const drawn = { ...figures.partitions };
@@ -87,6 +93,12 @@ export async function findingsOf(
     },
   };
   const { findings } = await analyse(trace, engine, options);
+  if (video) {
+    emit({ type: 'part', findings: document(findings, null) });
+    const progress = (detail: string, fraction: number) =>
+      emit({ type: 'phase', phase: 'findings', detail, fraction });
+    motion = await motionFinding(video, trace, seed, cancel, motionFigure, progress);
+  }
   return document(findings, performance.now() - began);
 }
 
@@ -190,4 +202,18 @@ function mapsOf(trace: Trace, findings: Findings): Figures['maps'] {
       return { layer: index, neuron, png: pngOf(rgba, height, width) };
     });
   });
+}
+
+/** Motion and change by magnitude, each up to its own largest value. */
+function motionFigure({ frame, flow, layers }: Motion): MotionFigure {
+  const png = ({ width, height, data }: Motion['flow']) => {
+    const most = data.reduce((a, b) => Math.max(a, b), 0) || 1;
+    const rgba = new Uint8ClampedArray(4 * data.length);
+    data.forEach((v, p) => {
+      const at = 4 * Math.round((255 * v) / most);
+      rgba.set(magnitude.subarray(at, at + 4), 4 * p);
+    });
+    return pngOf(rgba, height, width, SIDE / 2);
+  };
+  return { frame, motion: png(flow), changes: layers.map(({ change }) => png(change)) };
 }

@@ -80,6 +80,11 @@ class LiveTrace implements Analysed {
     return this.about.inspection;
   }
 
+  /** undefined for pictures and volumes, in which nothing moves */
+  get video(): Clip | undefined {
+    return this.clip?.signal.kind === 'video' && this.clip.frames > 1 ? this.clip : undefined;
+  }
+
   get method() {
     return this.about.method;
   }

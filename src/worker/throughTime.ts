@@ -38,15 +38,30 @@ export async function motionOf(
   const frame = Math.round(now.frame);
   if (frame < 1)
     throw new UsageError('The first frame has none before it; move to a later one to see motion.');
-  const { height, width, channels } = now.inr.signal;
+  return motionBetween(clip, { trace: now, frame, layers: now.layers }, cancel, onProgress);
+}
+
+/** The same for maps of any frame from 1 on. @throws CancelledError */
+export async function motionBetween(
+  clip: Clip,
+  now: {
+    readonly trace: Pick<Trace, 'inr' | 'maps'>;
+    readonly frame: number;
+    readonly layers: readonly { readonly name: string; readonly neurons: number }[];
+  },
+  cancel: CancelToken,
+  onProgress: Progress,
+): Promise<Motion> {
+  const { trace, frame } = now;
+  const { height, width, channels } = trace.inr.signal;
   const targets = [clip.targetOf(frame - 1), clip.targetOf(frame)];
-  const range = now.inr.outputRange;
+  const range = trace.inr.outputRange;
   const grey = (values: Float32Array): Grey => greyOf(values, height, width, channels);
   const given = targets[0] && targets[1];
   onProgress('Following what moves', 0);
   const [first, second] = given
     ? [grey(targets[0]!.values), grey(targets[1]!.values)]
-    : [grey(scaled(await clip.values(frame - 1), range)), grey(scaled(now.reconstruction, range))];
+    : [grey(scaled(await clip.values(frame - 1), range)), grey(scaled(await clip.values(frame), range))];
   const flow = opticalFlow(first, second);
   const moved = magnitude(flow);
   cancel.throwIfCancelled();
@@ -55,7 +70,7 @@ export async function motionOf(
   try {
     for (const [layer, { name, neurons }] of now.layers.entries()) {
       const share = 1 / now.layers.length;
-      const change = await changeMap(before, now, layer, neurons, cancel, (fraction) =>
+      const change = await changeMap(before, trace, layer, neurons, cancel, (fraction) =>
         onProgress(`Comparing frames: ${name}`, share * (layer + fraction)),
       );
       layers.push({

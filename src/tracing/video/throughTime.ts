@@ -14,8 +14,8 @@ async function pause(cancel: CancelToken): Promise<void> {
  * @throws CancelledError
  */
 export async function changeMap(
-  before: Trace,
-  now: Trace,
+  before: Pick<Trace, 'maps'>,
+  now: Pick<Trace, 'inr' | 'maps'>,
   layer: number,
   neurons: number,
   cancel: CancelToken,

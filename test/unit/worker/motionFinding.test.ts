@@ -1,0 +1,29 @@
+/** Findings of the sample video: the frame's own, and whether neurons follow motion. */
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { neverCancelled } from '../../../src/errors';
+import { findingsMarkdown, reportHtml } from '../../../src/findings/report';
+import { Service } from '../../../src/worker/service';
+
+it('the sample’s neurons change where the ball moves, against flow moved elsewhere', async () => {
+  const service = new Service();
+  const file = path.resolve('samples/video/checkpoints/nerv.pth');
+  const options = { file, corrections: {}, method: 'xinc', memoryBudget: 2 ** 30, frame: 9 } as const;
+  await service.call('trace', { trace: 'a', options }, () => {}, neverCancelled);
+  const found = await service.call('findings', { trace: 'a' }, () => {}, neverCancelled);
+  const { motion } = found;
+  if (!motion || 'missing' in motion) throw new Error('no motion');
+  expect(motion.frames).toEqual([1, 8, 15]);
+  expect(motion.of).toBe('frames');
+  expect(motion.layers).toHaveLength(found.layers.length);
+  const head = motion.layers.at(-1)!;
+  expect(head.pearson).toBeGreaterThan(0.3);
+  expect(head.pearson).toBeGreaterThan(head.shifted + 0.2);
+  expect(head.pValue).toBeLessThan(0.05);
+  expect(motion.figure.changes).toHaveLength(motion.layers.length);
+  const text = findingsMarkdown(found);
+  expect(text).toContain('frame 9');
+  expect(text).toMatch(/## Do neurons follow motion\? (Yes|Partly)\./);
+  expect(reportHtml(found)).toContain('what moves at frame 8');
+  await service.call('close', { trace: 'a' }, () => {}, neverCancelled);
+}, 60_000);
