@@ -33,7 +33,7 @@ import { errorByBand, type Band } from './spectrum';
 import { stableRank } from './stableRank';
 import { lorenz } from './statistics';
 import type { Trace } from './trace';
-import type { Distributedness, Method, NeuronsPerPixel } from './types';
+import type { Completeness, Distributedness, Method, NeuronsPerPixel } from './types';
 
 /** What a picture is divided by. */
 export type Feature = 'color' | 'edge' | 'space' | 'objects';
@@ -173,10 +173,7 @@ export async function analyse(
     signs: [],
     bands: target ? errorByBand(picture.data, target, height, width, channels) : null,
     card: null,
-    cardMissing:
-      trace.inr.domain.kind === 'pixels'
-        ? null
-        : 'The faithfulness card is for networks from coordinates to a picture; of a video only the sum of its maps is checked.',
+    cardMissing: trace.inr.domain.kind === 'pixels' ? null : sums(trace.completeness),
   };
   const partitions: Partitions = {};
   const tell = (change: Partial<Findings>) => {
@@ -406,4 +403,13 @@ function wholeSigns(trace: Trace, { bands, psnr: score }: Findings, options: Fin
   }
   signs.push(noiseSign(data, height, width, channels));
   return signs;
+}
+
+/** The check that the released code makes, in words: a decoder has no card of deletions. */
+function sums({ layers = [] }: Completeness): string {
+  const each = layers.map(({ layer, largest }) => `${largest.toExponential(1)} in ${layer}`);
+  return (
+    `The maps of a layer add up to what the next one is given: the largest difference is ${each.join(', ')}. ` +
+    'Neurons are taken away only from networks from coordinates to a picture.'
+  );
 }

@@ -21,6 +21,7 @@ it('the sample’s neurons change where the ball moves, against flow moved elsew
   expect(head.pearson).toBeGreaterThan(head.shifted + 0.2);
   expect(head.pValue).toBeLessThan(0.05);
   expect(motion.figure.changes).toHaveLength(motion.layers.length);
+  expect(found.cardMissing).toMatch(/largest difference is \d\.\de-[6-9] in head_layers\.2, /);
   const text = findingsMarkdown(found);
   expect(text).toContain('frame 9');
   expect(text).toMatch(/## Do neurons follow motion\? (Yes|Partly)\./);
