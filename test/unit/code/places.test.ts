@@ -156,6 +156,45 @@ class Net(nn.Module):
     });
     expect(layersAt(setup, project, file, 'self.last = nn.Dense', 'nn.Dense')).toEqual(['params/last']);
   });
+
+  it('Keras: a list of Sequential, by class or by name, and attributes of a model', () => {
+    const source = `
+import keras
+from keras import layers
+
+def build(width=32):
+    return keras.Sequential([
+        layers.Dense(width, activation="relu"),
+        layers.Dense(2 * width, activation="relu"),
+        layers.Dense(3, name="rgb"),
+    ])
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.first = layers.Dense(16)
+        self.last = layers.Dense(3)
+`;
+    const project = projectWith({ 'net.py': source });
+    const layer = (name: string, inputs: number, outputs: number) => ({ name, inputs, outputs });
+    const at = (file: string, layers: ReturnType<typeof layer>[], text: string) =>
+      layersAt(
+        new Correspondence(project, { file, layers }),
+        project,
+        '/project/net.py',
+        text,
+        'layers.Dense',
+      );
+    const list = [layer('dense', 2, 32), layer('dense_1', 32, 64), layer('rgb', 64, 3)];
+    expect(at('/project/a.keras', list, 'layers.Dense(width')).toEqual(['dense']);
+    expect(at('/project/a.keras', list, 'layers.Dense(2 * width')).toEqual(['dense_1']);
+    expect(at('/project/a.keras', list, 'layers.Dense(3, name')).toEqual(['rgb']);
+    const model = [layer('first', 2, 16), layer('last', 16, 3)];
+    expect(at('/project/b.keras', model, 'self.last = layers.Dense')).toEqual(['last']);
+    expect(
+      at('/project/c.keras', [layer('first', 2, 8), layer('last', 8, 3)], 'self.last = layers.Dense'),
+    ).toEqual([]);
+  });
 });
 
 describe('what does not match', () => {
