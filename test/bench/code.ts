@@ -1,4 +1,11 @@
-/** Reading Python: a 5,000-line file whole, first and later, and after a key press. Prints one JSON line. */
+/**
+ * Reading Python: a 5,000-line file whole, first and later, and after a key press; a workspace of 500 files in
+ * the thread, and what is at a place in one of them, as hovers ask. Prints one JSON line.
+ */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { CodeClient } from '../../src/code/client';
 import { pythonParser } from '../../src/code/python/grammar';
 import { PythonDocument } from '../../src/code/python/document';
 
@@ -22,6 +29,50 @@ class Layer${i}(nn.Module):
             x = x + 0.01 * torch.randn_like(x)
         return torch.sigmoid(self.net[-1](x)), {"omega": f"{self.omega_0:.1f}"}
 `;
+const FILES = 500;
+
+/** Milliseconds: all files and the checkpoint, and one question about a place (20 of them). */
+async function workspace() {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'neural-canvas-code-'));
+  const client = new CodeClient(path.resolve('dist/code.js'));
+  try {
+    const files = Array.from({ length: FILES }, (_, i) => {
+      const file = path.join(folder, `models${i}.py`);
+      cpSync('samples/pictures/models.py', file);
+      return file;
+    });
+    const began = performance.now();
+    await client.call('files', { files, roots: [folder] });
+    const read = performance.now() - began;
+    const layers = [0, 1, 2, 3].map((i) => ({
+      name: `net.${i}.linear`,
+      inputs: i === 0 ? 2 : 96,
+      outputs: 96,
+    }));
+    await client.call('checkpoints', {
+      checkpoints: [
+        {
+          file: path.join(folder, 'siren.pth'),
+          layers: [...layers, { name: 'net.4', inputs: 96, outputs: 3 }],
+        },
+      ],
+    });
+    const asked: number[] = [];
+    let found = 0;
+    for (let i = 0; i < 20; i++) {
+      const from = performance.now();
+      // `return self.net(coords)`
+      found += (await client.call('at', { file: files[20 * i], row: 39, column: 21 })).length;
+      asked.push(Math.round(10 * (performance.now() - from)) / 10);
+    }
+    asked.sort((a, b) => a - b);
+    return { files: FILES, read: Math.round(read), place: { found, median: asked[10], slowest: asked[19] } };
+  } finally {
+    await client.dispose();
+    rmSync(folder, { recursive: true });
+  }
+}
+
 async function main() {
   const text = `import torch\nfrom torch import nn\n${Array.from({ length: 240 }, (_, i) => layer(i)).join('\n')}`;
   const parser = await pythonParser();
@@ -50,6 +101,7 @@ async function main() {
       lines: text.split('\n').length,
       whole: { first: whole, later: later[4], fastest: later[0], 'of which tree-sitter': parsed[2] },
       edit: { median: edits[10], slowest: edits[19] },
+      workspace: await workspace(),
     }),
   );
 }
