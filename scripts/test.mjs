@@ -81,7 +81,7 @@ suite(
   'as a person, on the packaged extension',
   bin('playwright'),
   ['test', '--config', 'test/e2e/playwright.config.mts'],
-  14,
+  16,
   e2e,
   ({ stats: { expected, unexpected, flaky, skipped } }) => {
     if (flaky > 0) console.log(`${flaky} passed only at the second attempt`);

@@ -8,7 +8,7 @@ import path from 'node:path';
 import type { Page } from '@playwright/test';
 import { root } from '../../scripts/lib/project.mjs';
 import { findings } from './axe.mjs';
-import { expect, test, type Workbench } from './workbench.mjs';
+import { expect, quiet, test, type Workbench } from './workbench.mjs';
 
 const images = path.join(root, 'docs/images');
 const retake = process.env.NEURAL_CANVAS_SCREENSHOTS === 'retake';
@@ -76,7 +76,7 @@ test('every theme and size looks as it should, and has nothing serious for axe-c
   for (const [name, theme] of Object.entries(themes)) {
     await writeFile(
       path.join(project, '.vscode/settings.json'),
-      JSON.stringify({ 'workbench.colorTheme': theme, 'editor.minimap.enabled': false }),
+      JSON.stringify({ 'workbench.colorTheme': theme, ...quiet }),
     );
     const kind = {
       dark: 'vscode-dark',
@@ -86,6 +86,8 @@ test('every theme and size looks as it should, and has nothing serious for axe-c
     }[name]!;
     await expect(canvas.locator('body')).toHaveClass(new RegExp(`(^| )${kind}( |$)`));
     for (const [size, viewport] of Object.entries(sizes)) {
+      // Sizes differ in layout, themes in colour: the suite has all of either, the pictures all of both.
+      if (!retake && size !== 'half' && name !== 'dark') continue;
       await page.setViewportSize(viewport);
       if (size === 'full') {
         await workbench.command('View: Toggle Maximize Editor Group');

@@ -138,6 +138,9 @@ interface Fixtures {
   readonly workbench: Workbench;
 }
 
+/** Settings of all projects: findings when they are asked for, since two cores have enough to do. */
+export const quiet = { 'editor.minimap.enabled': false, 'neuralCanvas.findings.automatic': false };
+
 /** Each test has a project and a window of its own; the server is shared. */
 export const test = base.extend<Fixtures, WorkerFixtures>({
   files: [{}, { option: true }],
@@ -188,7 +191,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     await mkdir(path.join(project, '.vscode'));
     await writeFile(
       path.join(project, '.vscode/settings.json'),
-      JSON.stringify({ 'workbench.colorTheme': 'Default Dark Modern', 'editor.minimap.enabled': false }),
+      JSON.stringify({ 'workbench.colorTheme': 'Default Dark Modern', ...quiet }),
     );
     for (const [name, content] of Object.entries(files)) {
       await mkdir(path.dirname(path.join(project, name)), { recursive: true });
