@@ -40,7 +40,8 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --set key=value          corrects an assumption; may be repeated. FILE.inr.json beside the checkpoint
                            holds the same as JSON
   --size HxW, --coords NAME  short for --set size=…, --set coords=…
-  --target IMAGE|DIR       PNG to compare the reconstruction with; of a video the folder of its frames
+  --target IMAGE|DIR       PNG to compare the reconstruction with; of a video the folder of its frames. With it
+                           inspect too tries out what the file does not say
   --frame N, --time T      frame of a video, or its time from 0 to 1; the first frame by default
   --motion                 what changed from the frame before, and how it goes with what moved
   --layers a,b             trace these layers only
@@ -74,9 +75,10 @@ const shared = {
   coords: { type: 'string' },
 } as const satisfies ParseArgsOptionsConfig;
 
+const inspecting = { ...shared, target: { type: 'string' } } as const satisfies ParseArgsOptionsConfig;
+
 const tracing = {
-  ...shared,
-  target: { type: 'string' },
+  ...inspecting,
   frame: { type: 'string' },
   time: { type: 'string' },
   motion: { type: 'boolean' },
@@ -184,11 +186,12 @@ const print = (text: string) => process.stdout.write(`${text}\n`);
 const printJson = (value: unknown) => print(JSON.stringify(value, null, 2));
 
 async function inspect(args: string[]): Promise<void> {
-  const { values, positionals } = parse(args, shared);
+  const { values, positionals } = parse(args, inspecting);
   const file = onlyFile(positionals);
   const result = await new Run().call('inspect', {
     file,
     corrections: corrections(values),
+    ...(values.target !== undefined && { target: path.resolve(values.target) }),
     ...(values.config !== undefined && { config: path.resolve(values.config) }),
   });
   const inspection: Inspection = recognised(result);

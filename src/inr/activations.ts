@@ -75,6 +75,18 @@ export const plainActs: Readonly<
   },
 };
 
+/** PReLU, with one slope for all features or one each. */
+export const prelu = (slopes: Float32Array): Act => ({
+  kind: 'leaky-relu',
+  apply: (graph, z) => {
+    const below = graph.op('Min', [z, graph.scalar(0)]);
+    const slope = slopes.length === 1 ? graph.scalar(slopes[0]) : graph.constant(slopes, [slopes.length, 1]);
+    return graph.op('Add', [graph.op('Relu', [z]), graph.op('Mul', [below, slope])]);
+  },
+  // A slope below zero turns smaller sums into larger ones.
+  ...(slopes.length === 1 && slopes[0] >= 0 && { scalar: (z: number) => (z > 0 ? z : slopes[0] * z) }),
+});
+
 /** The activation of that name; sine and FINER take `omega`, the Gaussian `scale`. */
 export function hiddenAct(name: HiddenActivation, omega: number, scale: number): Act {
   switch (name) {

@@ -1,7 +1,8 @@
-import { finalAct, hiddenAct, type Act } from './activations';
+import { finalAct, hiddenAct, prelu, type Act } from './activations';
 import type { Tensor } from '../checkpoint/types';
 import type { Fallback, Settings } from './assumptions';
 import { storedConstants, type Stored } from './constants';
+import type { Affine } from './layers';
 import {
   activation,
   finalActivation,
@@ -26,9 +27,24 @@ export interface ActivationDefaults {
 
 const USUAL_OMEGA: Fallback<number> = { value: 30, source: 'default', confidence: 0.6 };
 
-/** Settles the activations of a chain of `count` affine layers, one each. */
-export function askActivations(settings: Settings, count: number, defaults: ActivationDefaults): Act[] {
-  const kind = settings.get(activation, defaults.hidden);
+/** Settles the activations of a chain of affine layers, one each. */
+export function askActivations(
+  settings: Settings,
+  layers: readonly Affine[],
+  defaults: ActivationDefaults,
+): Act[] {
+  const count = layers.length;
+  const kind = settings.get(
+    activation,
+    layers.some(({ between }) => between?.slopes)
+      ? {
+          value: 'leaky-relu',
+          source: 'state dict',
+          confidence: 1,
+          detail: 'PReLU, its slopes are in the file',
+        }
+      : defaults.hidden,
+  );
   const stored = (of: 'omega' | 'scale') =>
     defaults.others && storedConstants(defaults.others, of, count - 1);
   const fromFile = (found: Stored, i: number) =>
@@ -51,6 +67,8 @@ export function askActivations(settings: Settings, count: number, defaults: Acti
   const final = settings.get(finalActivation, defaults.final);
   return Array.from({ length: count }, (_, i) => {
     if (i === count - 1) return finalAct(final, hidden);
+    const slopes = layers[i].between?.slopes;
+    if (slopes && kind === 'leaky-relu') return prelu(slopes());
     if (kind === 'gaussian') return hiddenAct(kind, 1, own?.[i] ?? width);
     return hiddenAct(kind, own?.[i] ?? (i === 0 ? first : hidden), width);
   });

@@ -17,6 +17,8 @@ export interface Candidate {
   readonly configuration: Configuration;
   /** The hidden layers' activation as the person or a configuration states it. */
   readonly activation: HiddenActivation | undefined;
+  /** The person gave a picture or a setting: there is something to paint. */
+  readonly meant: boolean;
 }
 
 /** What a family makes of a candidate and its settings. */

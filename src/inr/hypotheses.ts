@@ -84,7 +84,10 @@ function samplePixels(count: number, pixels: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => Math.floor(((i * 0.6180339887498949) % 1) * pixels));
 }
 
-/** Target at the sampled pixels, `[channels, n]`, with as many channels as the network paints. */
+/** Channels that can be compared with a picture: of more than it may have, the three that are shown. */
+const compared = (channels: number) => (channels > MAX_CHANNELS ? 3 : channels);
+
+/** Target at the sampled pixels, `[channels, n]`. */
 function targetAt(target: Target, pixels: Uint32Array, channels: number): Float32Array {
   const n = pixels.length;
   const out = new Float32Array(channels * n);
@@ -216,7 +219,7 @@ class Search {
     return this.spent < BUDGET;
   }
 
-  /** Outputs at the target's pixels for each convention, `[channels, n]` each. */
+  /** Outputs at the target's pixels for each convention, `[compared channels, n]` each. */
   private async outputs(
     inr: Inr,
     conventions: readonly CoordinateConvention[],
@@ -232,7 +235,7 @@ class Search {
       const size = height * width;
       return [
         Float32Array.from(
-          { length: inr.signal.channels * n },
+          { length: compared(inr.signal.channels) * n },
           (_, i) => data[Math.floor(i / n) * size + pixels[i % n]],
         ),
       ];
@@ -248,7 +251,7 @@ class Search {
     const { data } = await this.evaluate(inr, { shape: [2, total], data: feed });
     return conventions.map((_, k) =>
       Float32Array.from(
-        { length: inr.signal.channels * n },
+        { length: compared(inr.signal.channels) * n },
         (__, i) => data[Math.floor(i / n) * total + k * n + (i % n)],
       ),
     );
@@ -270,7 +273,7 @@ class Search {
   /** Which of several function hypotheses paints the picture, whatever its brightness: all of them, with all coordinates. */
   async coarse(base: Inr): Promise<Values> {
     const pixels = samplePixels(SAMPLE.search, this.target.height * this.target.width);
-    const expected = targetAt(this.target, pixels, base.signal.channels);
+    const expected = targetAt(this.target, pixels, compared(base.signal.channels));
     let best: { values: Values; score: number } = { values: {}, score: -Infinity };
     for (const { values, complete, tuned } of this.functions(base, () =>
       best.score > GOOD ? best.values : undefined,
@@ -295,7 +298,7 @@ class Search {
           const after = name === undefined ? outputs : finalOf(name, outputs, inr);
           // Overshooting outputs are cut off in the picture, which only the plain comparison sees.
           const score = Math.max(
-            fittedPsnr(after, expected, inr.signal.channels),
+            fittedPsnr(after, expected, compared(inr.signal.channels)),
             psnr(after, expected, '0..1'),
             psnr(after, expected, '-1..1'),
           );
@@ -339,7 +342,7 @@ class Search {
             return [...new Set(own)].map((value) => ({ omega0: omega, hiddenOmega: value }));
           })
         : [{}];
-      const rest = ['scale', 'encoding', 'frequencyFactor', 'embedBase', 'skipOrder']
+      const rest = ['scale', 'encoding', 'frequencyFactor', 'embedBase', 'skipOrder', 'normPlace']
         .map((name) => open.get(name))
         .filter((assumption) => assumption !== undefined)
         .map((assumption) => {
@@ -390,7 +393,7 @@ class Search {
     let best: Scored = { values, psnr: -Infinity };
     if (!inr) return best;
     const assumed = new Map(inr.assumptions.map((assumption) => [assumption.name, assumption]));
-    const expected = targetAt(this.target, pixels, inr.signal.channels);
+    const expected = targetAt(this.target, pixels, compared(inr.signal.channels));
     const conventions = trials.map(
       (trial) => (trial.coords ?? assumed.get('coords')?.value) as CoordinateConvention,
     );
@@ -524,8 +527,9 @@ const differs = (inr: Inr, name: string, value: SettingValue) =>
 /** Only pictures can be compared with a picture, and a video's frames must have its size. */
 function comparableWith(inr: Inr, target: Target): boolean {
   if (inr.signal.kind !== 'image' && inr.signal.kind !== 'video') return false;
-  if (inr.domain.kind === 'pixels') return inr.signal.channels <= MAX_CHANNELS;
-  return inr.signal.height === target.height && inr.signal.width === target.width;
+  return (
+    inr.domain.kind === 'pixels' || (inr.signal.height === target.height && inr.signal.width === target.width)
+  );
 }
 
 function unique(hypotheses: readonly Scored[]): Hypothesis[] {

@@ -1,4 +1,5 @@
 import type { Tensor } from '../checkpoint/types';
+import type { Between } from './between';
 
 /** An affine layer y = Wx + b as the checkpoint stores it. */
 export interface Affine {
@@ -16,6 +17,8 @@ export interface Affine {
   readonly hasBias: boolean;
   /** Tensors it consists of. */
   readonly keys: readonly string[];
+  /** What follows it beside an activation without parameters. */
+  readonly between?: Between;
 }
 
 export const pathOf = (name: string): string[] => name.split(/[./]/);

@@ -61,8 +61,11 @@ function layoutOf(runs: readonly NameRun[], prefix: readonly string[]): Layout {
 }
 
 export const MAX_CHANNELS = 4;
-/** Of networks with a SIREN's weights, which paint spectral bands or stacked signals too. */
-const MAX_BANDS = 16;
+/**
+ * Of networks with a SIREN's weights, of graphs, and of those that are said to paint a picture: they paint
+ * spectral bands or stacked signals too. The first three are shown.
+ */
+export const MAX_BANDS = 16;
 /** Coordinates that a network without encoding takes: a place, time, and a parameter or two. */
 export const MAX_COORDINATES = 6;
 
@@ -85,7 +88,9 @@ export function joiningChain(
 ): CoordinateChain | undefined {
   const found = known.get(layers) ?? findChain(layers) ?? 'none';
   known.set(layers, found);
-  return found === 'none' ? undefined : found;
+  if (found === 'none') return undefined;
+  const most = found.scale === 'sine' || candidate.meant ? MAX_BANDS : MAX_CHANNELS;
+  return found.channels <= most ? found : undefined;
 }
 
 function findChain(layers: readonly Affine[]): CoordinateChain | undefined {
@@ -93,8 +98,6 @@ function findChain(layers: readonly Affine[]): CoordinateChain | undefined {
   const ordered = plain ?? chain(layers, true);
   if (!ordered) return undefined;
   const [first, last] = [ordered[0], ordered.at(-1)!];
-  const scale = weightScale(ordered);
-  if (last.outputs > (scale === 'sine' ? MAX_BANDS : MAX_CHANNELS)) return undefined;
   const paths = ordered.map((layer) => layer.path);
   return {
     layers: ordered,
@@ -102,7 +105,7 @@ function findChain(layers: readonly Affine[]): CoordinateChain | undefined {
     words: new Set(paths.flat().map((token) => token.toLowerCase())),
     inputs: first.inputs,
     channels: last.outputs,
-    scale,
+    scale: weightScale(ordered),
     joined: plain === undefined,
   };
 }

@@ -1,6 +1,7 @@
 import { GraphBuilder } from '../graph/build';
 import type { Act } from './activations';
 import type { Settings } from './assumptions';
+import { normalise, normPlaces } from './between';
 import type { Network } from './family';
 import { joinsAt, type Affine } from './layers';
 import { picture, type PictureDefaults } from './picture';
@@ -35,6 +36,8 @@ export const numberOfParameters = (layers: readonly Affine[]) =>
 const skipOrders = ['input-first', 'hidden-first'] as const;
 const skipOrder = choiceSetting<(typeof skipOrders)[number]>('skipOrder', ['skip_order'], skipOrders);
 
+const normPlace = choiceSetting('normPlace', ['norm_order', 'norm_place'], normPlaces);
+
 /** A coordinate MLP: coordinates → encoding → affine layers, each with its activation → channels. */
 export function buildMlp(plan: MlpPlan, settings: Settings): Network {
   const { layers, acts, encoding } = plan;
@@ -57,11 +60,20 @@ export function buildMlp(plan: MlpPlan, settings: Settings): Network {
       confidence: 0.6,
       choices: skipOrders,
     }) === 'input-first';
+  const norms = layers.flatMap(({ between }) => between?.norm ?? []);
+  const normsAfter =
+    norms.length > 0 &&
+    settings.get(normPlace, {
+      value: norms[0].place ?? 'before-activation',
+      source: norms[0].place ? 'inferred' : 'default',
+      confidence: norms[0].place ? 0.9 : 0.6,
+    }) === 'after-activation';
   let value = input;
   const traced: TracedLayer[] = [];
   layers.forEach((layer, i) => {
     if (joins[i]) value = graph.concat(inputFirst ? [input, value] : [value, input], 0);
     const [weight, bias, act] = [layer.weight(), layer.bias(), acts[i]];
+    const norm = layer.between?.norm;
     const preActivation = graph.linear(value, weight, bias, layer.outputs, layer.inputs);
     traced.push({
       name: layer.name,
@@ -73,10 +85,13 @@ export function buildMlp(plan: MlpPlan, settings: Settings): Network {
       weight,
       bias,
       activation: act.kind,
-      ...(act.scalar && { activate: act.scalar }),
+      ...(act.scalar && !norm && { activate: act.scalar }),
       last: i === layers.length - 1,
     });
-    value = act.apply(graph, preActivation);
+    value = preActivation;
+    if (norm && !normsAfter) value = normalise(graph, value, norm);
+    value = act.apply(graph, value);
+    if (norm && normsAfter) value = normalise(graph, value, norm);
   });
   return {
     parameters: numberOfParameters(layers),

@@ -11,7 +11,7 @@ import { plainActs } from './activations';
 import type { Fallback, Settings } from './assumptions';
 import type { Network } from './family';
 import { transpose } from './layers';
-import { MAX_CHANNELS } from './layouts';
+import { MAX_BANDS } from './layouts';
 import { summaryOf } from './mlp';
 import { picture } from './picture';
 import { MAX_SIDE, sizeText, type RangeName } from './settings';
@@ -162,8 +162,7 @@ function outputLayout(shape: Shape | undefined, input: Layout): Layout {
   if (!shape || shape.length !== input.rank) throw new UnsuitableGraph(found);
   const channels = shape[input.features];
   const pixels = shape.filter((_, axis) => axis !== input.features);
-  if (typeof channels !== 'number' || channels > MAX_CHANNELS || channels < 1)
-    throw new UnsuitableGraph(found);
+  if (typeof channels !== 'number' || channels > MAX_BANDS || channels < 1) throw new UnsuitableGraph(found);
   if (!pixels.includes('P') || pixels.some((d) => d !== 'P' && d !== 1)) throw new UnsuitableGraph(found);
   return input;
 }

@@ -3,8 +3,9 @@ import { hyperParameters, stateDicts } from '../checkpoint/values';
 import { fromOnnx } from '../graph/fromOnnx';
 import type { Graph } from '../graph/types';
 import { Settings } from './assumptions';
+import { withBetween } from './between';
 import { comparable, Configuration } from './configuration';
-import { families } from './families';
+import { chains, families } from './families';
 import { isMatch, type Candidate, type Family, type Match, type Near } from './family';
 import { affineLayers, commonPrefix, pathOf } from './layers';
 import { isUnsuitable, onnxNetwork, type OnnxNetwork } from './onnxNetwork';
@@ -59,6 +60,8 @@ interface Contents {
   readonly dictionaries: readonly ReadonlyMap<string, Tensor>[];
   /** What may be the network, outermost first. */
   readonly parts: () => readonly Part[];
+  /** {@link parts} that hold normalisations or PReLUs between the layers of a chain. */
+  readonly normed: () => readonly Part[];
   /** Single modules of larger networks. */
   readonly modules: () => readonly Part[];
 }
@@ -107,10 +110,19 @@ function contentsOf(checkpoint: Checkpoint): Contents {
         others: new Map([...tensors].filter(([name]) => !used.has(name))),
       };
     };
+    const parts = once(() =>
+      dictionaries.flatMap((tensors) => [tensors, ...mainModules(tensors)]).map(partOf),
+    );
     found = {
       hyperParameters: hyperParameters(checkpoint),
       dictionaries,
-      parts: once(() => dictionaries.flatMap((tensors) => [tensors, ...mainModules(tensors)]).map(partOf)),
+      parts,
+      normed: once(() =>
+        parts().flatMap((part) => {
+          const between = withBetween(part.layers, part.others, checkpoint.format);
+          return between ? [{ ...part, ...between }] : [];
+        }),
+      ),
       modules: once(() => dictionaries.flatMap(modulesOf).slice(0, MOST_MODULES).map(partOf)),
     };
     contents.set(checkpoint, found);
@@ -125,7 +137,7 @@ function contentsOf(checkpoint: Checkpoint): Contents {
  * @throws CheckpointError when the file no longer holds a tensor's bytes
  */
 export const recognise: Recognise = (checkpoint, context) => {
-  const { hyperParameters: parameters, dictionaries, parts, modules } = contentsOf(checkpoint);
+  const { hyperParameters: parameters, dictionaries, parts, normed, modules } = contentsOf(checkpoint);
   const configuration = new Configuration([
     { source: 'hyper-parameters', label: 'hyper-parameters', values: parameters },
     ...context.sidecars.map(({ path, values }) => ({ source: 'sidecar file', label: path, values }) as const),
@@ -139,13 +151,19 @@ export const recognise: Recognise = (checkpoint, context) => {
   const stated = statedActivation(configuration, context);
 
   // Who gives a picture or its size says that there is one to paint.
-  const meant = context.corrections.size > 0 || context.evidence?.some(({ name }) => name === 'size');
+  const meant = context.corrections.size > 0 || (context.evidence ?? []).some(({ name }) => name === 'size');
   const least = meant ? LEAST_SCORE_MEANT : LEAST_SCORE;
   let best: { readonly family: Family; readonly match: Match } | undefined;
   let nearest: Nearest | undefined;
-  const consider = (part: Part, leastOfPart: number) => {
-    const candidate: Candidate = { ...part, configuration, activation: stated };
-    for (const family of families) {
+  const consider = (part: Part, leastOfPart: number, tried: Iterable<Family> = families) => {
+    const sloped = part.layers.some(({ between }) => between?.slopes);
+    const candidate: Candidate = {
+      ...part,
+      configuration,
+      activation: stated ?? (sloped ? 'leaky-relu' : undefined),
+      meant,
+    };
+    for (const family of tried) {
       const match = family.match(candidate);
       if (isMatch(match)) {
         if (match.score >= leastOfPart && match.score > (best?.match.score ?? 0)) best = { family, match };
@@ -155,6 +173,7 @@ export const recognise: Recognise = (checkpoint, context) => {
     }
   };
   for (const part of parts()) consider(part, least);
+  if (!best) for (const part of normed()) consider(part, least, chains);
   // Beside other networks, in a module of its own.
   if (!best && !nearest?.near.certain) for (const part of modules()) consider(part, LEAST_SCORE_PART);
 

@@ -103,6 +103,7 @@ const activationSynonyms = {
   leaky_relu: 'leaky-relu',
   leakyrelu: 'leaky-relu',
   leaky: 'leaky-relu',
+  prelu: 'leaky-relu',
   none: 'identity',
   linear: 'identity',
   false: 'identity',

@@ -155,11 +155,17 @@ export class Service {
   }
 
   private readonly handlers: Handlers = {
-    inspect: async (given) => {
+    inspect: async (given, _, cancel) => {
       const source = withCorrections(given);
       await readTrainingCode(source);
       const frames = framesOf(source.file, source.target);
-      const opened = await naming(source, () => inspectModel(source, frames));
+      // Reading is a matter of milliseconds; trying out what the file does not say is for who gives a picture.
+      const target = source.target === undefined ? undefined : targetOf(source);
+      const opened = await naming(source, async () =>
+        target
+          ? openModel(source, (await this.engines.chosen()).engine, target, cancel, frames)
+          : inspectModel(source, frames),
+      );
       if (isModel(opened)) return inspectionOf(opened, source);
       return opened.known ? inspectionOf({ inspection: opened.known }, source) : { notAnInr: opened };
     },

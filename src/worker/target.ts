@@ -17,8 +17,11 @@ function isPicture(file: string): boolean {
   return status !== undefined && status.isFile() && status.size <= MOST_BYTES;
 }
 
-/** @throws UsageError when it is not a PNG */
+/** @throws UsageError when it is missing or not a PNG */
 export function readTarget(file: string): Target {
+  if (!fs.existsSync(file)) {
+    throw new UsageError(`The target ${path.basename(file)} does not exist; give the path of a PNG.`);
+  }
   try {
     return decodePng(readRegularFile(file));
   } catch {

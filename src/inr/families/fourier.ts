@@ -75,7 +75,7 @@ export const fourier: Family = {
       build: (settings) => {
         const order = settings.get(encoding, { value: 'sin-cos', source: 'default', confidence: 0.85 });
         const factor = settings.get(frequencyFactor, { value: '2pi', source: 'default', confidence: 0.8 });
-        const acts = askActivations(settings, net.layers.length, {
+        const acts = askActivations(settings, net.layers, {
           hidden: { value: 'relu', source: 'default', confidence: 0.85 },
           final: {
             value: 'identity',

@@ -49,3 +49,14 @@ export const families: readonly Family[] = [
   sdf,
   ...named,
 ];
+
+/** Those that build a plain chain of layers, between which normalisations and PReLUs may stand. */
+export const chains: ReadonlySet<Family> = new Set([
+  ...sirens,
+  ...posenc,
+  ...xinc,
+  fourier,
+  finer,
+  gaussian,
+  mlp,
+]);

@@ -106,7 +106,7 @@ const family = (dialect: Dialect): Family => ({
           source: 'default',
           confidence: 0.6,
         });
-        const acts = askActivations(settings, net.layers.length, {
+        const acts = askActivations(settings, net.layers, {
           hidden: { value: 'relu', source: 'default', confidence: 0.85 },
           final: {
             value: 'identity',

@@ -38,7 +38,7 @@ export const scalarFamily = (spec: ScalarFamily): Family => ({
     return {
       score,
       build: (settings) => {
-        const acts = askActivations(settings, net.layers.length, {
+        const acts = askActivations(settings, net.layers, {
           others: candidate.others,
           hidden: {
             value: spec.activations[0],

@@ -136,7 +136,7 @@ const family = (dialect: Dialect): Family => ({
       score: sure,
       build: (settings) => {
         const fits = net.scale === 'sine';
-        const acts = askActivations(settings, net.layers.length, {
+        const acts = askActivations(settings, net.layers, {
           others: candidate.others,
           hidden: {
             value: 'sine',

@@ -38,7 +38,7 @@ const family = (kind: 'fourier' | 'nerf', title: string): Family => ({
     return {
       score: 0.98,
       build: (settings) => {
-        const acts = askActivations(settings, net.layers.length, {
+        const acts = askActivations(settings, net.layers, {
           hidden: { value: 'relu', source: 'default', confidence: 0.9 },
           final: {
             value: 'identity',

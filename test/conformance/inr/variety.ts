@@ -24,6 +24,8 @@ interface Case {
   readonly dtype: string;
   /** Only the name is asked for. */
   readonly named: boolean;
+  /** Recognised only when a size or a picture is given. */
+  readonly meant?: boolean;
   readonly size: string;
   readonly dims: number;
   readonly trained: boolean;
@@ -89,7 +91,8 @@ export async function examine(folder: string): Promise<Outcome> {
   }
   const { sidecars } = findSidecars(file);
   const context = { sidecars, corrections: new Map<string, string>() };
-  const result = recognise(checkpoint, context);
+  const first = the.meant ? { ...context, corrections: new Map([['size', the.size]]) } : context;
+  const result = recognise(checkpoint, first);
   const onnx = the.container === 'onnx';
   if (!result.recognised && the.named && result.known && the.families.includes(result.known.family)) {
     return { ...base, opened: true, recognised: true, family: true };

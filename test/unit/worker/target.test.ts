@@ -64,13 +64,31 @@ describe('readTarget', () => {
   ])('refuses one that is %s in a sentence', (name, content) => {
     const file = content === undefined ? path.join(folder, 'none.png') : put(`${name}.png`, content);
     expect(() => readTarget(file)).toThrow(UsageError);
-    expect(() => readTarget(file)).toThrow(/not a readable PNG/);
+    expect(() => readTarget(file)).toThrow(content === undefined ? /does not exist/ : /not a readable PNG/);
+  });
+});
+
+const sample = path.join(root, 'samples/pictures/checkpoints/siren.pth');
+
+describe('an inspection', () => {
+  const inspect = (more: object) =>
+    new Service().call('inspect', { file: sample, corrections: {}, ...more }, () => {}, neverCancelled);
+  const coords = async (more: object) => {
+    const found = await inspect(more);
+    if ('notAnInr' in found) throw new Error(found.notAnInr.message);
+    return found.assumptions.find(({ name }) => name === 'coords');
+  };
+
+  it('tries what the file does not say on a picture that is given, and on no other', async () => {
+    expect(await coords({ target: path.join(root, 'samples/pictures/target.png') })).toMatchObject({
+      value: 'rc-per-side',
+      source: 'target',
+    });
+    expect((await coords({}))?.source).not.toBe('target');
   });
 });
 
 describe('a trace', () => {
-  const sample = path.join(root, 'samples/pictures/checkpoints/siren.pth');
-
   it('is scored against the picture it finds', async () => {
     const traced = await traceFile(new Service(), sample);
     expect(traced.target).toBe('target.png');
