@@ -1,12 +1,12 @@
 /** The findings page: the same for the panel and the report. */
 import { shortNames } from '../../webview/shared/names';
 import type { Sign } from '../tracing/clinical';
-import type { LayerFaithfulness, Order } from '../tracing/faithfulness';
+import type { LayerFaithfulness, Order } from '../tracing/faithfulness/card';
 import type { Feature } from '../tracing/findings';
 import { barChart, lineChart, type Series } from './charts';
 import type { FindingsDocument } from './document';
 import { h, type Child, type Element, type Nested } from './element';
-import { pText, percent, statements, type Statement } from './sentences';
+import { pText, percent, sampleText, statements, type Statement } from './sentences';
 
 const verdictText = { yes: 'Yes', partly: 'Partly', no: 'No' } as const;
 const orderText: Readonly<Record<Order, string>> = {
@@ -398,7 +398,7 @@ function cardFigure({ card, layers }: FindingsDocument, names: readonly string[]
   if (!card) return [];
   const shortOf = (full: string) => names[layers.findIndex(({ name }) => name === full)] ?? full;
   return [
-    ...card.layers.map((layer) => layerCard(layer, names[layer.index], layers[layer.index].neurons)),
+    ...card.layers.map((layer) => layerCard(layer, names[layer.index])),
     ...(card.randomised.length > 0
       ? [
           h(
@@ -452,9 +452,8 @@ function cardFigure({ card, layers }: FindingsDocument, names: readonly string[]
 }
 
 function layerCard(
-  { completeness, approximate, deletion, sensitivity, agreement }: LayerFaithfulness,
+  { completeness, approximate, deletion, sensitivity, agreement, unit, units }: LayerFaithfulness,
   name: string,
-  neurons: number,
 ): Element {
   const top = Math.max(...deletion.curves.flatMap(({ psnr }) => psnr));
   const bottom = Math.min(...deletion.curves.flatMap(({ psnr }) => psnr));
@@ -467,7 +466,7 @@ function layerCard(
     label: orderText[order],
     colour: orderColour[order],
     dashed: order === 'random',
-    points: psnr.map((v, k) => [deletion.counts[k] / neurons, v] as const),
+    points: psnr.map((v, k) => [deletion.counts[k] / units, v] as const),
   }));
   const cell = (text: string) => h('td', { class: 'number' }, text);
   return h(
@@ -494,7 +493,7 @@ function layerCard(
           to: 1,
           ticks: [0, 0.25, 0.5, 0.75, 1],
           text: (v) => percent(v),
-          label: 'neurons taken away',
+          label: `${unit}s taken away`,
         },
         { from, to, ticks: tens, label: 'PSNR, dB' },
         `Deletion curves of ${name}`,
@@ -533,7 +532,7 @@ function layerCard(
         h(
           'p',
           { class: 'note' },
-          `Lower is a better ranking. Totals against the true effect of each neuron: rank correlation ${number(agreement, 2)}.`,
+          `Lower is a better ranking. Totals against the true effect of each ${unit}: rank correlation ${number(agreement, 2)}.`,
         ),
         h(
           'table',
@@ -544,7 +543,7 @@ function layerCard(
             h(
               'tr',
               null,
-              h('th', { scope: 'col' }, 'Sets of n neurons'),
+              h('th', { scope: 'col' }, `Sets of n ${unit}s`),
               sensitivity.map(({ n }) => h('th', { scope: 'col', class: 'number' }, String(n))),
             ),
           ),
@@ -718,7 +717,7 @@ function method(
       `Maps by ${name}: ${[...new Set(layers.map(({ mapDefinition }, k) => `${mapDefinition} (${names[k]})`))].join(', ')}. Neurons are switched off to ${baseline === 'zero' ? 'zero' : 'their mean'}. `,
       `Statistics are over the whole picture; preferences over ${where}${most > 0 ? `, tested on up to ${most} random neurons a layer` : ''}. `,
       card
-        ? `The card stands on ${card.sample.pixels} random pixels, ${card.repetitions.orders} random orders and ${card.repetitions.sets} random sets of each size; ± is a standard error. `
+        ? `The card stands on ${sampleText(card.sample)}, ${card.repetitions.orders} random orders and ${card.repetitions.sets} random sets of each size; ± is a standard error. `
         : '',
       `Seed ${seed}. ${engine}${milliseconds === null ? '' : `, ${(milliseconds / 1000).toFixed(1)} s`}.`,
     ),

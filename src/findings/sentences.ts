@@ -1,5 +1,6 @@
 /** The answers, in words: each with its number and with what it is compared with. */
 import type { Affinity } from '../tracing/affinity';
+import type { FaithfulnessCard } from '../tracing/faithfulness/card';
 import type { Feature, LayerFindings } from '../tracing/findings';
 import { listed } from '../tracing/clinical';
 import type { FindingsDocument, MotionFinding } from './document';
@@ -187,12 +188,14 @@ function motionStatement(motion: MotionFinding | null, names: readonly string[])
   };
 }
 
-function faithful({ card, cardMissing, method }: FindingsDocument, names: readonly string[]): Statement {
+function faithful({ card, method }: FindingsDocument, names: readonly string[]): Statement {
   const base = { id: 'faithful', question: 'Are the maps to be believed?' } as const;
-  if (cardMissing) return { ...base, verdict: null, sentence: cardMissing, comparison: '' };
   if (!card || card.layers.length === 0) {
-    return { ...base, verdict: null, sentence: 'Neurons are being taken away …', comparison: '' };
+    const omitted = card?.omitted.join(' ');
+    return { ...base, verdict: null, sentence: omitted || 'Neurons are being taken away …', comparison: '' };
   }
+  const { sample, omitted } = card;
+  const units = card.layers.every(({ unit }) => unit === 'neuron') ? 'neurons' : 'channels';
   const better = card.layers.map(({ deletion }) => {
     const area = (order: string) => deletion.curves.find((curve) => curve.order === order)!.area;
     return { total: area('total'), random: area('random') };
@@ -211,10 +214,18 @@ function faithful({ card, cardMissing, method }: FindingsDocument, names: readon
     ...base,
     verdict,
     sentence:
-      `Taking the strongest neurons away costs ${verdict === 'no' ? 'no more' : 'more'} than random ones` +
+      `Taking the strongest ${units} away costs ${verdict === 'no' ? 'no more' : 'more'} than random ones` +
       `${verdict === 'partly' ? ' in some layers' : ''} (mean PSNR ${losses}); the ${method} maps are ${layersText}.`,
     comparison:
-      `Rank correlation of totals with what taking each neuron away really does: ${agreement}. ` +
-      `On a random sample of ${card.sample.pixels.toLocaleString('en')} of ${card.sample.of.toLocaleString('en')} pixels.`,
+      `Rank correlation of totals with what taking each ${units.slice(0, -1)} away really does: ${agreement}. ` +
+      `On ${sampleText(sample)}.${omitted.map((reason) => ` ${reason}`).join('')}`,
   };
+}
+
+/** The pixels that a card stands on. */
+export function sampleText({ pixels, of, frame }: FaithfulnessCard['sample']): string {
+  const count = (n: number) => n.toLocaleString('en');
+  const some =
+    pixels === of ? `all ${count(of)} pixels` : `${count(pixels)} random ones of ${count(of)} pixels`;
+  return frame === undefined ? some : `${some} of frame ${frame}`;
 }

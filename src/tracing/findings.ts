@@ -24,7 +24,9 @@ import {
   settingSign,
   type Sign,
 } from './clinical';
-import { faithfulness, type FaithfulnessCard } from './faithfulness';
+import type { CardOptions, FaithfulnessCard } from './faithfulness/card';
+import { faithfulness } from './faithfulness/coordinates';
+import { decoderFaithfulness } from './faithfulness/decoder';
 import { psnr } from './picture';
 import { sampleIndices, seededRandom } from './random';
 import { partition, pause, type Partition } from './regions';
@@ -33,7 +35,7 @@ import { errorByBand, type Band } from './spectrum';
 import { stableRank } from './stableRank';
 import { lorenz } from './statistics';
 import type { Trace } from './trace';
-import type { Completeness, Distributedness, Method, NeuronsPerPixel } from './types';
+import type { Distributedness, Method, NeuronsPerPixel } from './types';
 
 /** What a picture is divided by. */
 export type Feature = 'color' | 'edge' | 'space' | 'objects';
@@ -88,10 +90,8 @@ export interface Findings {
   readonly signs: readonly Sign[];
   /** Error by spatial frequency, when there is a target. */
   readonly bands: readonly Band[] | null;
-  /** null while it is being computed, and where there is none. */
+  /** null while it is being computed. */
   readonly card: FaithfulnessCard | null;
-  /** Why there is no card, as a sentence. */
-  readonly cardMissing: string | null;
 }
 
 /** Partitions of the picture, for figures. */
@@ -173,7 +173,6 @@ export async function analyse(
     signs: [],
     bands: target ? errorByBand(picture.data, target, height, width, channels) : null,
     card: null,
-    cardMissing: trace.inr.domain.kind === 'pixels' ? null : sums(trace.completeness),
   };
   const partitions: Partitions = {};
   const tell = (change: Partial<Findings>) => {
@@ -274,17 +273,19 @@ export async function analyse(
     });
   }
 
-  if (trace.inr.domain.kind === 'pixels') {
-    const card = await faithfulness(trace.inr, engine, trace.layers, {
-      method,
-      baseline,
-      seed,
-      cancel,
-      onProgress: (detail, fraction) => onProgress?.(detail, 0.5 + 0.5 * fraction),
-      onLayer: (part) => tell({ card: { ...part, layers: [...part.layers] } }),
-    });
-    tell({ card });
-  }
+  const cardOptions: CardOptions = {
+    method,
+    baseline,
+    seed,
+    cancel,
+    onProgress: (detail, fraction) => onProgress?.(detail, 0.5 + 0.5 * fraction),
+    onLayer: (part) => tell({ card: { ...part, layers: [...part.layers] } }),
+  };
+  const card =
+    trace.inr.domain.kind === 'pixels'
+      ? await faithfulness(trace.inr, engine, trace.layers, cardOptions)
+      : await decoderFaithfulness(trace, engine, cardOptions);
+  tell({ card });
   onProgress?.('Done', 1);
   return { findings, partitions };
 }
@@ -403,13 +404,4 @@ function wholeSigns(trace: Trace, { bands, psnr: score }: Findings, options: Fin
   }
   signs.push(noiseSign(data, height, width, channels));
   return signs;
-}
-
-/** The check that the released code makes, in words: a decoder has no card of deletions. */
-function sums({ layers = [] }: Completeness): string {
-  const each = layers.map(({ layer, largest }) => `${largest.toExponential(1)} in ${layer}`);
-  return (
-    `The maps of a layer add up to what the next one is given: the largest difference is ${each.join(', ')}. ` +
-    'Neurons are taken away only from networks from coordinates to a picture.'
-  );
 }

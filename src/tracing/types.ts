@@ -97,7 +97,12 @@ export interface Completeness {
   readonly largest: number;
   readonly mean: number;
   /** Of a decoder: every traced layer's sum, PixelShuffle and σ against what the next layer is given. */
-  readonly layers?: readonly Omit<Completeness, 'layers'>[];
+  readonly layers?: readonly LayerResidual[];
+}
+
+export interface LayerResidual extends Omit<Completeness, 'layers'> {
+  /** Mean magnitude of what the next layer is given. */
+  readonly scale: number;
 }
 
 export type RegionFeature = 'edge' | 'color' | 'space';

@@ -8,7 +8,7 @@ import { chosenLayers } from '../chosenLayers';
 import type { PictureValues } from '../regions';
 import { distributedness, Thresholds } from '../statistics';
 import type { Trace, TraceOptions } from '../trace';
-import type { Completeness, LayerTrace } from '../types';
+import type { Completeness, LayerResidual, LayerTrace } from '../types';
 import { activationOf, apply } from './activation';
 import { kernelSize } from './convolution';
 import { padded } from './loops';
@@ -132,7 +132,7 @@ interface Kernels {
 /** The trace of one frame: statistics of every kernel, and maps on demand. */
 export class VideoTrace implements Trace {
   layers: LayerTrace[] = [];
-  private readonly residuals: Completeness[] = [];
+  private readonly residuals: LayerResidual[] = [];
 
   private constructor(
     private readonly runner: FrameRunner,
@@ -449,7 +449,7 @@ const inThisThread: RunRound = async (round, cancel, progress) => {
 };
 
 /** PixelShuffle and σ of Σ over kernels against what the network hands on. */
-function residual({ layer, path, result }: Kernels, sums: Float64Array): Completeness {
+function residual({ layer, path, result }: Kernels, sums: Float64Array): LayerResidual {
   const s = layer.shuffle ?? 1;
   const { height, width } = path;
   const shuffled = new Float32Array(sums.length);
@@ -463,14 +463,15 @@ function residual({ layer, path, result }: Kernels, sums: Float64Array): Complet
   }
   const activation = activationOf(layer);
   if (activation) apply(activation, shuffled);
-  let largest = 0;
-  let sum = 0;
+  let [largest, sum, scale] = [0, 0, 0];
   for (let k = 0; k < shuffled.length; k++) {
     const difference = Math.abs(shuffled[k] - result[k]);
     largest = Math.max(largest, difference);
     sum += difference;
+    scale += Math.abs(result[k]);
   }
-  return { layer: layer.name, largest, mean: sum / shuffled.length };
+  const { length } = shuffled;
+  return { layer: layer.name, largest, mean: sum / length, scale: scale / length };
 }
 
 function definition({ layer, from, path }: Kernels): string {

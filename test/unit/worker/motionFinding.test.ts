@@ -21,10 +21,15 @@ it('the sample’s neurons change where the ball moves, against flow moved elsew
   expect(head.pearson).toBeGreaterThan(head.shifted + 0.2);
   expect(head.pValue).toBeLessThan(0.05);
   expect(motion.figure.changes).toHaveLength(motion.layers.length);
-  expect(found.cardMissing).toMatch(/largest difference is \d\.\de-[6-9] in head_layers\.2, /);
+  const { card } = found;
+  expect(card!.sample).toMatchObject({ frame: 9, pixels: 64 * 128, of: 64 * 128 });
+  expect(card!.layers.map(({ layer }) => layer)).toEqual(found.layers.map(({ name }) => name));
   const text = findingsMarkdown(found);
   expect(text).toContain('frame 9');
   expect(text).toMatch(/## Do neurons follow motion\? (Yes|Partly)\./);
-  expect(reportHtml(found)).toContain('what moves at frame 8');
+  expect(text).toMatch(/costs more than random ones.*of frame 9/s);
+  const html = reportHtml(found);
+  expect(html).toContain('what moves at frame 8');
+  expect(html).toContain('output channels taken away');
   await service.call('close', { trace: 'a' }, () => {}, neverCancelled);
 }, 60_000);
