@@ -1,14 +1,15 @@
 /**
  * What the tensors cannot tell is a small search space. With a picture to compare with, each hypothesis
- * is run on a sample of pixels and scored; without one, the output's range is the cue (recognition.md).
+ * is run on a sample of pixels and scored; without one, `unaided.ts` looks at its outputs.
  */
 import type { Checkpoint } from '../checkpoint/types';
-import type { EngineTensor } from '../engine/types';
 import { neverCancelled, type CancelToken } from '../errors';
 import { finalScalar } from './activations';
 import { coordinatesAt } from './coordinates';
 import { MAX_CHANNELS } from './layouts';
+import type { Evaluate, Hypotheses, Hypothesis } from './hypothesis';
 import { pictureInside, type Target } from './inside';
+import { BUDGET, choicesOf, isOpen, product, samplePixels, work, type Values } from './openSettings';
 import { recognise } from './recognise';
 import {
   rangeValues,
@@ -26,31 +27,7 @@ import type {
   NotRecognised,
   RecognitionContext,
 } from './types';
-
-/**
- * Runs a network once: `feed` is its one graph input (`coords` `[2, n]` or `t` `[1, 1]`), the result its
- * output, `[channels, n]` or `[1, channels, H, W]`.
- */
-export type Evaluate = (inr: Inr, feed: EngineTensor) => Promise<EngineTensor>;
-
-export interface Hypothesis {
-  /** The settings that were open, by name. */
-  readonly values: Readonly<Record<string, SettingValue>>;
-  /** dB against the target on a sample of its pixels; undefined without a target. */
-  readonly psnr?: number;
-}
-
-export interface Hypotheses {
-  readonly recognised: true;
-  /** The network under the best hypothesis. */
-  readonly inr: Inr;
-  /** What the search added to the context to get there. */
-  readonly evidence: readonly Evidence[];
-  /** Best first. */
-  readonly ranked: readonly Hypothesis[];
-  /** Those the evidence cannot tell apart, the best included: two to four to choose from, or none. */
-  readonly tied: readonly Hypothesis[];
-}
+import { unaided } from './unaided';
 
 export interface SearchOptions {
   /** Picture the network was trained on; one inside the file is used when there is none. */
@@ -62,27 +39,12 @@ export interface SearchOptions {
   readonly cancel?: CancelToken;
 }
 
-type Values = Readonly<Record<string, SettingValue>>;
 interface Scored {
   readonly values: Values;
   readonly psnr: number;
 }
 
 const SAMPLE = { search: 256, final: 1024 } as const;
-/** Multiply-adds that the search may spend: about a second on one core. */
-const BUDGET = 2e10;
-
-/** Settings whose value may still be chosen: nothing better than a guess speaks for them. */
-const isOpen = ({ source, choices, confidence }: Assumption) =>
-  (source === 'inferred' || source === 'default' || source === 'training code') &&
-  confidence < 0.95 &&
-  (choices?.length ?? 0) > 1;
-
-/** Evenly spread, irregular sample of pixels (golden-ratio sequence). */
-function samplePixels(count: number, pixels: number): Uint32Array {
-  if (pixels <= count) return Uint32Array.from({ length: pixels }, (_, i) => i);
-  return Uint32Array.from({ length: count }, (_, i) => Math.floor(((i * 0.6180339887498949) % 1) * pixels));
-}
 
 /** Channels that can be compared with a picture: of more than it may have, the three that are shown. */
 const compared = (channels: number) => (channels > MAX_CHANNELS ? 3 : channels);
@@ -145,28 +107,6 @@ function finalOf(name: FinalActivation, outputs: Float32Array, inr: Inr): Float3
   if (name === 'identity') return outputs;
   const omega = inr.assumptions.find((assumption) => assumption.name === 'hiddenOmega')?.value ?? 30;
   return outputs.map(finalScalar(name, Number(omega)));
-}
-
-/** Multiply-adds of one pixel, or of one frame. */
-const work = (inr: Inr) =>
-  inr.domain.kind === 'pixels'
-    ? inr.summary.reduce((sum, { inputs, outputs }) => sum + inputs * outputs, 0)
-    : inr.parameters * inr.signal.height * inr.signal.width;
-
-/** The cartesian product of some settings' values, the first of each first. */
-function product(choices: readonly (readonly [string, readonly SettingValue[]])[]): Values[] {
-  return choices.reduce<Values[]>(
-    (rows, [name, values]) => rows.flatMap((row) => values.map((value) => ({ ...row, [name]: value }))),
-    [{}],
-  );
-}
-
-/** A setting's choices as values, what is assumed now first. */
-function choicesOf({ value, choices = [] }: Assumption): SettingValue[] {
-  const values = choices.map((choice) =>
-    typeof value === 'number' ? Number(choice) : typeof value === 'boolean' ? choice === 'true' : choice,
-  );
-  return [value, ...values.filter((choice) => choice !== value)];
 }
 
 /** dB on a few pixels from which on a hypothesis paints the picture, or paints it exactly. */
@@ -538,88 +478,4 @@ function unique(hypotheses: readonly Scored[]): Hypothesis[] {
     const key = JSON.stringify(Object.entries(values).sort());
     return !seen.has(key) && seen.add(key);
   });
-}
-
-const PROBE = 32;
-
-/** Without a picture: the range of the outputs; then what stays open is shown to be chosen from. */
-async function unaided(
-  checkpoint: Checkpoint,
-  context: RecognitionContext,
-  inr: Inr,
-  evaluate: Evaluate,
-): Promise<Hypotheses> {
-  const evidence: Evidence[] = [];
-  const again = () => {
-    const result = recognise(checkpoint, {
-      ...context,
-      evidence: [...(context.evidence ?? []), ...evidence],
-    });
-    return result.recognised ? result.inr : inr;
-  };
-  const open = new Map(inr.assumptions.filter(isOpen).map((assumption) => [assumption.name, assumption]));
-  const range = open.get('range');
-  if (inr.domain.kind === 'pixels' && range) {
-    let [low, high] = await outputRange(inr, evaluate);
-    const detail = () => `outputs lie mostly in ${low.toFixed(2)} … ${high.toFixed(2)}`;
-    const final = open.get('finalActivation');
-    // Logits go far beyond any picture's range.
-    if (
-      final?.value === 'identity' &&
-      final.choices?.includes('sigmoid') &&
-      (low < -1.7 || high > 2.2) &&
-      high < 30
-    ) {
-      evidence.push({
-        name: 'finalActivation',
-        value: 'sigmoid',
-        source: 'inferred',
-        confidence: 0.7,
-        detail: detail(),
-      });
-      [low, high] = await outputRange(again(), evaluate);
-    }
-    const value: RangeName =
-      high > 30 ? '0..255' : low < -0.3 ? '-1..1' : low > -0.15 ? '0..1' : (range.value as RangeName);
-    evidence.push({ name: 'range', value, source: 'inferred', confidence: 0.75, detail: detail() });
-  }
-  const best = again();
-  const values = Object.fromEntries(
-    best.assumptions.filter(isOpen).map((assumption) => [assumption.name, assumption.value]),
-  );
-  const tied = alternatives(best, values);
-  return { recognised: true, inr: best, evidence, ranked: tied.length ? tied : [{ values }], tied };
-}
-
-/** First and last percentile of the outputs on a coarse grid. */
-async function outputRange(inr: Inr, evaluate: Evaluate): Promise<[number, number]> {
-  const { height, width } = inr.signal;
-  const pixels = samplePixels(PROBE * PROBE, height * width);
-  if (inr.domain.kind !== 'pixels') return [0, 1];
-  const data = coordinatesAt(inr.domain.convention, height, width, pixels);
-  const outputs = await evaluate(inr, { shape: [2, pixels.length], data });
-  const sorted = outputs.data.toSorted();
-  const at = (fraction: number) => sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))];
-  return [at(0.01), at(0.99)];
-}
-
-/** The hypothesis and its rivals: coordinates swapped, another activation. */
-function alternatives(inr: Inr, values: Values): Hypothesis[] {
-  const tied: Hypothesis[] = [{ values }];
-  const open = (name: string) =>
-    inr.assumptions.find(
-      (assumption) => assumption.name === name && isOpen(assumption) && assumption.confidence < 0.8,
-    );
-  const coords = open('coords');
-  if (coords) {
-    const text = String(coords.value);
-    const swapped = text.startsWith('rc') ? text.replace('rc', 'xy') : text.replace('xy', 'rc');
-    tied.push({ values: { ...values, coords: swapped } });
-  }
-  for (const name of ['activation', 'encoding', 'finalActivation']) {
-    const assumption = open(name);
-    if (!assumption || assumption.confidence >= 0.7 || tied.length >= 4) continue;
-    tied.push({ values: { ...values, [name]: choicesOf(assumption)[1] } });
-  }
-  return tied.length > 1 ? tied : [];
 }

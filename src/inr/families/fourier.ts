@@ -73,8 +73,8 @@ export const fourier: Family = {
     return {
       score: 0.85,
       build: (settings) => {
-        const order = settings.get(encoding, { value: 'sin-cos', source: 'default', confidence: 0.85 });
-        const factor = settings.get(frequencyFactor, { value: '2pi', source: 'default', confidence: 0.8 });
+        const order = settings.get(encoding, { value: 'sin-cos', source: 'default', confidence: 0.8 });
+        const factor = settings.get(frequencyFactor, { value: '2pi', source: 'default', confidence: 0.85 });
         const acts = askActivations(settings, net.layers, {
           hidden: { value: 'relu', source: 'default', confidence: 0.85 },
           final: {

@@ -116,7 +116,8 @@ const residual: Family = {
     const net = skipping(candidate);
     if (!net || unexplained(candidate.others).length) return undefined;
     return {
-      score: 0.97,
+      // Above a plain chain of sines, which it would be by its shapes alone.
+      score: 0.98,
       build: (settings) => {
         const sines = weightScale(net) === 'sine';
         const kind = settings.get(activation, {

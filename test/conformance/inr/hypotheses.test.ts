@@ -105,6 +105,16 @@ describe('without a target', () => {
     });
   });
 
+  it('takes the order of features that paints no noise', async () => {
+    const folder = path.join(import.meta.dirname, '../../fixtures/unseen/sample/44-sines_then_cosines');
+    const found = await search(path.join(folder, 'model.pth'), {}, { size: '20x28' });
+    expect(found.value('encoding')).toMatchObject({ value: 'sin-cos', source: 'inferred' });
+    expect(found.value('frequencyFactor')).toMatchObject({ value: '1', source: 'inferred' });
+    expect(found.value('encoding')?.detail).toMatch(/fine detail/);
+    const painted = new Float32Array(new Uint8Array(readFileSync(path.join(folder, 'expected.f32'))).buffer);
+    expect(largestDifference(await reconstruct(found.inr), painted)).toBeLessThan(1e-3);
+  });
+
   it('offers two to four pictures to choose from, the transposed one among them', async () => {
     const { file } = painted('siren-notebook', -1, 1);
     const found = await search(file, {});

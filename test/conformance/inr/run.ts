@@ -10,7 +10,7 @@ import { fileSource } from '../../../src/checkpoint/source';
 import type { Sidecar } from '../../../src/checkpoint/types';
 import { toOnnx } from '../../../src/graph/onnx';
 import { fillCoordinates } from '../../../src/inr/coordinates';
-import type { Evaluate } from '../../../src/inr/hypotheses';
+import type { Evaluate } from '../../../src/inr/hypothesis';
 import type { Target } from '../../../src/inr/inside';
 import { recognise } from '../../../src/inr/recognise';
 import type { Evidence, Inr, Recognition } from '../../../src/inr/types';
