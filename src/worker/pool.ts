@@ -1,6 +1,6 @@
 /**
- * Threads that share a pass over a picture, tile by tile, or a round over a decoder's kernels, input channel
- * by input channel. One single-threaded engine each scales better
+ * Threads that share a pass over a picture, tile by tile, or a round over a decoder's kernels, some
+ * channels at a time. One single-threaded engine each scales better
  * than one engine with threads inside its operators, which wait for each other at every layer
  * (docs/decisions/0005-threads-share-tiles.md).
  */
@@ -13,7 +13,13 @@ import { nativeCalls } from '../engine/nativeCalls';
 import { refuseTelemetry } from '../engine/telemetry';
 import { CancelledError, type CancelToken } from '../errors';
 import { drawnSize, runShare, type Pass, type PassShare, type PassTile, type RunPass } from '../tracing/pass';
-import { shareRound, type Round, type RoundShare, type RunRound } from '../tracing/video/statistics';
+import {
+  shareRound,
+  sharesOf,
+  type Round,
+  type RoundShare,
+  type RunRound,
+} from '../tracing/video/statistics';
 import { reviveError, serialiseError } from './errors';
 import type { SerialisedError } from './protocol';
 
@@ -35,7 +41,7 @@ const POLL = 10;
 interface Job {
   readonly work: { readonly pass: Pass } | { readonly round: Round };
   readonly choice: EngineChoice;
-  /** Shared: next pixel or input channel that nobody has claimed, and whether to stop. */
+  /** Shared: next pixel or share of the kernels that nobody has claimed, and whether to stop. */
   readonly state: Int32Array<SharedArrayBuffer>;
 }
 const NEXT = 0;
@@ -85,9 +91,9 @@ export class Pool {
 
   /** @throws CancelledError */
   readonly runRound: RunRound = (round, cancel, progress) => {
-    const { inputs } = round.kernels.layers[0];
-    const onClaimed = (next: number) => progress(Math.min(next / inputs, 1));
-    return this.inTurn(cancel, () => this.together<RoundShare>({ round }, inputs, cancel, { onClaimed }));
+    const { count } = sharesOf(round.kernels.layers[0]);
+    const onClaimed = (next: number) => progress(Math.min(next / count, 1));
+    return this.inTurn(cancel, () => this.together<RoundShare>({ round }, count, cancel, { onClaimed }));
   };
 
   private async inTurn<T>(cancel: CancelToken, run: () => Promise<T>): Promise<T> {
@@ -211,7 +217,10 @@ export function servePool(port: MessagePort): void {
   port.on('message', (job: Job) => {
     serve(job).then(
       (result) => {
-        const large = 'layers' in result ? result.layers.map(({ counts }) => counts) : [];
+        const large =
+          'layers' in result
+            ? result.layers.map(({ counts }) => counts)
+            : Object.values(result).filter((value) => ArrayBuffer.isView(value));
         port.postMessage(
           { share: result } satisfies Reply,
           large.map(({ buffer }) => buffer as ArrayBuffer),
@@ -231,12 +240,12 @@ export function servePool(port: MessagePort): void {
       },
     };
     if ('round' in work) {
-      const [{ inputs }] = work.round.kernels.layers;
-      const claimInput = () => {
-        const input = Atomics.add(state, NEXT, 1);
-        return input < inputs ? input : undefined;
+      const { count } = sharesOf(work.round.kernels.layers[0]);
+      const claimShare = () => {
+        const next = Atomics.add(state, NEXT, 1);
+        return next < count ? next : undefined;
       };
-      return shareRound(work.round, claimInput, cancel, () => undefined);
+      return shareRound(work.round, claimShare, cancel, () => undefined);
     }
     const { pass } = work;
     engines.choice = choice;

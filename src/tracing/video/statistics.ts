@@ -2,6 +2,7 @@ import type { CancelToken } from '../../errors';
 import type { TracedLayer } from '../../inr/types';
 import { BINS } from '../statistics';
 import type { NeuronStatistics, PreviewAtlas } from '../types';
+import type { Activation } from './activation';
 import { padded, type Gathered } from './loops';
 import { KernelPath } from './path';
 import { Turn } from './turn';
@@ -55,9 +56,11 @@ export interface KernelLayer {
   readonly height: number;
   readonly width: number;
   readonly previewSide: number;
+  /** What the network makes of the layer, `[outputs, height, width]` after PixelShuffle and σ. */
+  readonly result: Float32Array;
 }
 
-/** Memory that threads share, and of which each kernel, or input channel, has its own part. */
+/** Memory that threads share, and of which each kernel has its own part. */
 export interface PerKernel {
   readonly total: Float64Array;
   readonly signedMean: Float64Array;
@@ -65,8 +68,6 @@ export interface PerKernel {
   readonly pixels: Uint32Array;
   readonly previews: Uint8Array;
   readonly limits: Float32Array;
-  /** Σ of the previews of an input channel. */
-  readonly inputSums: Float32Array;
 }
 
 /** float32 values that threads share. */
@@ -84,7 +85,6 @@ export function perKernel({ layers: [{ inputs, outputs }] }: KernelLayer, previe
     pixels: new Uint32Array(shared(4 * kernels)),
     previews: new Uint8Array(shared(kernels * previewSize)),
     limits: sharedFloats(kernels),
-    inputSums: sharedFloats(inputs * previewSize),
   };
 }
 
@@ -103,14 +103,58 @@ export interface Round {
   };
 }
 
-/** What one thread's input channels gave: sums over kernels, to be added to those of others. */
+/** Kernels between some input and some output channels, ends excluded: what a thread takes at once. */
+interface Share {
+  readonly inputs: readonly [number, number];
+  readonly outputs: readonly [number, number];
+}
+
+/** Fewest shares that keep some threads busy until the end. */
+const FEWEST_SHARES = 8;
+/** Fewest output channels for which copying an input channel is no matter. */
+const FEWEST_OUTPUTS = 4;
+
+/**
+ * How a layer is shared out. By output channels after PixelShuffle: all that adds up to one of them is then
+ * in one thread, which compares the sum with the network's and forgets it. By input channels where the
+ * others are too few to go round, as in a head; their sums are few, too.
+ */
+export function sharesOf({ inputs, outputs, shuffle = 1 }: TracedLayer): {
+  readonly count: number;
+  /** Whether a share has all kernels of its output channels. */
+  readonly whole: boolean;
+  readonly at: (share: number) => Share;
+} {
+  const step = shuffle ** 2 * Math.ceil(FEWEST_OUTPUTS / shuffle ** 2);
+  const count = Math.ceil(outputs / step);
+  if (count < FEWEST_SHARES) {
+    return { count: inputs, whole: false, at: (i) => ({ inputs: [i, i + 1], outputs: [0, outputs] }) };
+  }
+  return {
+    count,
+    whole: true,
+    at: (k) => ({ inputs: [0, inputs], outputs: [k * step, Math.min((k + 1) * step, outputs)] }),
+  };
+}
+
+/** How far Σ over kernels is from what the network makes of the layer. */
+export interface Residual {
+  readonly largest: number;
+  readonly sum: number;
+}
+
+/** What one thread's kernels gave: sums over kernels, to be added to those of others. */
 export interface RoundShare {
   /** Σ|C|, rows padded. */
   readonly sums?: Float64Array;
   /** Histogram of |C|. */
   readonly counts?: Int32Array;
-  /** Σ of the kernels' affine results, `[outputs, h, w]`. */
+  /** Σ of the kernels' affine results, `[outputs, roomOf]`, where output channels are shared with others. */
   readonly affine?: Float64Array;
+  /** Where they are not. */
+  readonly residuals?: readonly Residual[];
+  /** Σ of the previews of an input channel. */
+  readonly inputSums?: Float32Array;
   /** Σ of the previews of an output channel. */
   readonly outputSums?: Float32Array;
   /** Of the second round: kernels above the threshold, rows padded. */
@@ -124,15 +168,17 @@ export type RunRound = (
   progress: (fraction: number) => void,
 ) => Promise<readonly RoundShare[]>;
 
-/** Does the input channels that `claim` hands out. @throws CancelledError */
+/** Does the shares (`sharesOf`) that `claim` hands out. @throws CancelledError */
 export async function shareRound(
   { kernels, into, second }: Round,
   claim: () => number | undefined,
   cancel: CancelToken,
-  progress: (input: number) => void,
+  progress: (share: number) => void,
 ): Promise<RoundShare> {
   const { layers, height, width, input: planes } = kernels;
-  const [{ inputs, outputs, shuffle = 1 }] = layers;
+  const [layer] = layers;
+  const { inputs, outputs, shuffle = 1 } = layer;
+  const { whole, at } = sharesOf(layer);
   const path = new KernelPath(layers, kernels, kernels.previewSide);
   const { loops, frameHeight, frameWidth, previewSize } = path;
   const area = height * width;
@@ -144,10 +190,14 @@ export async function shareRound(
     fair: loops.allocate(second ? 4 * places : 0),
     above: loops.allocate(second ? 4 * places : 0),
   };
-  const affine = loops.allocate(second ? 0 : 8 * outputs * area);
+  const [first, end] = at(0).outputs;
+  const room = roomOf(kernels);
+  const held = (end - first) * room;
+  const affine = loops.allocate(second ? 0 : 8 * held);
+  const residuals: Residual[] = [];
   const channels = outputs / shuffle ** 2;
+  const inputSums = loops.allocate(second ? 0 : 4 * inputs * previewArea);
   const outputSums = loops.allocate(second ? 0 : 4 * channels * previewArea);
-  const inputSum = loops.allocate(4 * previewArea);
   const preview = loops.allocate(4 * previewArea);
   const encoded = loops.allocate(previewArea);
   let every = Math.ceil((inputs * outputs * frameHeight * frameWidth) / COUNTED);
@@ -156,44 +206,87 @@ export async function shareRound(
   const [limit] = new Int32Array(Float32Array.of(second?.threshold ?? 0).buffer);
 
   const turn = new Turn(cancel);
-  for (let input = claim(); input !== undefined; input = claim()) {
-    const plane = planes.subarray(input * area, (input + 1) * area);
-    for (let output = 0; output < outputs; output++) {
-      const kernel = input * outputs + output;
-      path.convolve(plane, input, output);
-      if (!second) path.accumulate(affine + 8 * output * area);
-      path.descend(output);
-      if (second) into.pixels[kernel] = path.second(gathered, limit);
-      else {
-        [into.total[kernel], into.largest[kernel]] = path.first(gathered, every);
-        addPreview(kernel, Math.floor(output / shuffle ** 2));
+  for (let share = claim(); share !== undefined; share = claim()) {
+    const own = at(share);
+    const [from, to] = own.outputs;
+    for (let input = own.inputs[0]; input < own.inputs[1]; input++) {
+      const plane = planes.subarray(input * area, (input + 1) * area);
+      for (let output = from; output < to; output++) {
+        const kernel = input * outputs + output;
+        path.convolve(plane, input, output);
+        if (!second) path.accumulate(affine + 8 * (output - from) * room);
+        path.descend(output);
+        if (second) into.pixels[kernel] = path.second(gathered, limit);
+        else {
+          [into.total[kernel], into.largest[kernel]] = path.first(gathered, every);
+          addPreview(kernel, input, Math.floor(output / shuffle ** 2));
+        }
+        if (turn.due) await turn.pause(() => progress(share));
       }
-      if (turn.due) await turn.pause(() => progress(input + output / outputs));
     }
-    if (second) continue;
-    const sum = loops.floats(inputSum, previewArea);
-    into.inputSums.set(sum, input * previewArea);
-    sum.fill(0);
+    if (second || !whole) continue;
+    const sums = loops.doubles(affine, (to - from) * room);
+    residuals.push(residualOf(kernels, path.activation, from, sums));
+    sums.fill(0);
   }
   // Copies: to send a view is to send all the memory behind it.
   if (second) return { above: loops.ints(gathered.above, places).slice() };
   return {
     sums: loops.doubles(gathered.sums, places).slice(),
     counts: loops.ints(gathered.counts, BINS).slice(),
-    affine: loops.doubles(affine, outputs * area).slice(),
+    ...(whole ? { residuals } : { affine: loops.doubles(affine, held).slice() }),
+    inputSums: loops.floats(inputSums, inputs * previewArea).slice(),
     outputSums: loops.floats(outputSums, channels * previewArea).slice(),
   };
 
-  function addPreview(kernel: number, channel: number): void {
+  function addPreview(kernel: number, input: number, channel: number): void {
     path.preview(preview);
+    const ofInput = inputSums + 4 * input * previewArea;
     const ofOutput = outputSums + 4 * channel * previewArea;
-    const [sum, largest] = loops.summarise(preview, previewArea, inputSum, ofOutput);
+    const [sum, largest] = loops.summarise(preview, previewArea, ofInput, ofOutput);
     // All cells are equally large.
     into.signedMean[kernel] = sum / previewArea;
     into.limits[kernel] = largest;
     const factor = largest > 0 ? 127 / largest : 0;
     into.previews.set(loops.encode(preview, previewArea, factor, encoded), kernel * previewArea);
   }
+}
+
+/** Sums are added to in pairs: so many lie between those of one channel and those of the next. */
+const roomOf = ({ height, width }: KernelLayer): number => (height * width + 1) & ~1;
+
+/**
+ * PixelShuffle and σ of Σ over kernels against what the network hands on.
+ * @param sums of some output channels, all of those that PixelShuffle puts together, `[·, roomOf]`
+ * @param first of these channels
+ */
+export function residualOf(
+  kernels: KernelLayer,
+  activation: Activation | undefined,
+  first: number,
+  sums: Float64Array,
+): Residual {
+  const { height, width, result } = kernels;
+  const [{ shuffle = 1 }] = kernels.layers;
+  const room = roomOf(kernels);
+  let largest = 0;
+  let sum = 0;
+  for (let k = 0, o = first; k < sums.length; k += room, o++) {
+    let at = k;
+    const channel = Math.floor(o / shuffle ** 2);
+    const [row, column] = [Math.floor((o % shuffle ** 2) / shuffle), o % shuffle];
+    for (let y = 0; y < height; y++) {
+      const from = ((channel * height + y) * shuffle + row) * width * shuffle + column;
+      for (let x = 0; x < width; x++) {
+        const z = Math.fround(sums[at++]);
+        const made = activation ? Math.fround(activation.of(z)) : z;
+        const difference = Math.abs(made - result[from + x * shuffle]);
+        largest = Math.max(largest, difference);
+        sum += difference;
+      }
+    }
+  }
+  return { largest, sum };
 }
 
 /** The sums of all shares. */

@@ -9,7 +9,6 @@ import type { PictureValues } from '../regions';
 import { distributedness, Thresholds } from '../statistics';
 import type { Trace, TraceOptions } from '../trace';
 import type { Completeness, LayerResidual, LayerTrace } from '../types';
-import { activationOf, apply } from './activation';
 import { kernelSize } from './convolution';
 import { padded } from './loops';
 import type { KernelPath } from './path';
@@ -22,8 +21,12 @@ import {
   kernelStatistics,
   perKernel,
   previewSide,
+  residualOf,
   sharedFloats,
   shareRound,
+  sharesOf,
+  type KernelLayer,
+  type RoundShare,
   type RunRound,
 } from './statistics';
 import { Turn } from './turn';
@@ -117,10 +120,10 @@ interface Kernels {
   readonly layer: TracedLayer;
   /** Of the maps that are asked for one by one. */
   readonly path: KernelPath;
-  /** `[inputs, h, w]` */
+  /** `[inputs, h, w]`, as threads share it. */
   readonly input: Float32Array;
   readonly previewSide: number;
-  /** What the network makes of it: the next layer's input, or of the head the affine output. */
+  /** What the network makes of it: the next layer's input, or of the head the affine output; shared, too. */
   readonly result: Float32Array;
   /** Layers from this one to the head. */
   readonly from: readonly TracedLayer[];
@@ -159,17 +162,27 @@ export class VideoTrace implements Trace {
     const following = wanted.map((layer) => layers[layers.indexOf(layer) + 1]?.input ?? head.preActivation);
     const names = [...new Set([graph.output, ...wanted.map(({ input }) => input), ...following])];
     const values = await runner.run(frame, names);
+    // What one layer makes is what the next one reads.
+    const shared = new Map<string, Float32Array>();
+    const share = (name: string) => {
+      let found = shared.get(name);
+      if (!found) {
+        const { data } = values.get(name)!;
+        shared.set(name, (found = sharedFloats(data.length)));
+        found.set(data);
+      }
+      return found;
+    };
     const kernels = wanted.map((layer, k): Kernels => {
-      const input = values.get(layer.input)!;
-      const [height, width] = input.shape.slice(-2);
+      const [height, width] = values.get(layer.input)!.shape.slice(-2);
       const from = layers.slice(layers.indexOf(layer));
       const side = previewSide(layer.inputs * layer.outputs, signal.height, signal.width);
       return {
         layer,
         path: runner.path(from, { height, width }, side),
-        input: input.data,
+        input: share(layer.input),
         previewSide: side,
-        result: values.get(following[k])!.data,
+        result: share(following[k]),
         from,
       };
     });
@@ -207,18 +220,17 @@ export class VideoTrace implements Trace {
     run: RunRound = inThisThread,
   ): Promise<LayerTrace> {
     const kernels = this.kernels[index];
-    const { layer, path, from, input, previewSide } = kernels;
+    const { layer, path, from, input, previewSide, result } = kernels;
     const { inputs, outputs } = layer;
     const { frameHeight, frameWidth, previewSize } = path;
-    const shared = sharedFloats(input.length);
-    shared.set(input);
     // Functions cannot be sent; the path knows them by name.
     const layers = from.map(({ activate: _, ...plain }) => plain);
-    const round = { layers, input: shared, height: path.height, width: path.width, previewSide };
+    const { height, width } = path;
+    const round: KernelLayer = { layers, input, height, width, previewSide, result };
     const into = perKernel(round, previewSize.height * previewSize.width);
 
     const shares = await run({ kernels: round, into }, cancel, (fraction) => progress(0.6 * fraction));
-    this.residuals.push(residual(kernels, added(shares.map(({ affine }) => affine!))));
+    this.residuals.push(completenessOf(round, path, shares));
     const thresholds = (kernels.thresholds = new Thresholds(added(shares.map(({ counts }) => counts!))));
     const sums = added(shares.map((share) => share.sums!));
     const fair = sharedFloats(sums.length);
@@ -234,7 +246,7 @@ export class VideoTrace implements Trace {
       return above[((p - column) / frameWidth) * padded(frameWidth) + column] / (inputs * outputs);
     });
     const gathered = kernelStatistics(into, frameHeight * frameWidth);
-    const result: LayerTrace = {
+    const traced: LayerTrace = {
       name: layer.name,
       kind: 'convolution',
       neurons: inputs * outputs,
@@ -248,12 +260,12 @@ export class VideoTrace implements Trace {
       neuronsPerPixel: ALPHAS.map((alpha) => thresholds.summary(alpha)),
       previews: { ...previewSize, data: into.previews.slice(), limit: into.limits.slice() },
       channelPreviews: {
-        inputs: atlasOf(into.inputSums, previewSize),
+        inputs: atlasOf(added(shares.map(({ inputSums }) => inputSums!)), previewSize),
         outputs: atlasOf(added(shares.map(({ outputSums }) => outputSums!)), previewSize),
       },
     };
-    this.layers[index] = result;
-    return result;
+    this.layers[index] = traced;
+    return traced;
   }
 
   private at(index: number): Kernels {
@@ -442,36 +454,28 @@ function strongestOf(values: Float32Array, count: number): number[] {
 }
 
 const inThisThread: RunRound = async (round, cancel, progress) => {
-  const [{ inputs }] = round.kernels.layers;
+  const { count } = sharesOf(round.kernels.layers[0]);
   let next = 0;
-  const claim = () => (next < inputs ? next++ : undefined);
-  return [await shareRound(round, claim, cancel, (input) => progress(input / inputs))];
+  const claim = () => (next < count ? next++ : undefined);
+  return [await shareRound(round, claim, cancel, (share) => progress(share / count))];
 };
 
-/** PixelShuffle and σ of Σ over kernels against what the network hands on. */
-function residual({ layer, path, result }: Kernels, sums: Float64Array): LayerResidual {
-  const s = layer.shuffle ?? 1;
-  const { height, width } = path;
-  const shuffled = new Float32Array(sums.length);
-  for (let o = 0, at = 0; o < layer.outputs; o++) {
-    const channel = Math.floor(o / s ** 2);
-    const [row, column] = [Math.floor((o % s ** 2) / s), o % s];
-    for (let y = 0; y < height; y++) {
-      const from = (channel * height * s + y * s + row) * width * s + column;
-      for (let x = 0; x < width; x++) shuffled[from + x * s] = sums[at++];
-    }
-  }
-  const activation = activationOf(layer);
-  if (activation) apply(activation, shuffled);
-  let [largest, sum, scale] = [0, 0, 0];
-  for (let k = 0; k < shuffled.length; k++) {
-    const difference = Math.abs(shuffled[k] - result[k]);
-    largest = Math.max(largest, difference);
-    sum += difference;
-    scale += Math.abs(result[k]);
-  }
-  const { length } = shuffled;
-  return { layer: layer.name, largest, mean: sum / length, scale: scale / length };
+/** Σ over kernels against what the network makes of them, from what all threads gave. */
+function completenessOf(
+  kernels: KernelLayer,
+  path: KernelPath,
+  shares: readonly RoundShare[],
+): LayerResidual {
+  const [{ name }] = kernels.layers;
+  const residuals = sharesOf(kernels.layers[0]).whole
+    ? shares.flatMap((share) => share.residuals!)
+    : [residualOf(kernels, path.activation, 0, added(shares.map(({ affine }) => affine!)))];
+  return {
+    layer: name,
+    largest: residuals.reduce((most, { largest }) => Math.max(most, largest), 0),
+    mean: residuals.reduce((all, { sum }) => all + sum, 0) / kernels.result.length,
+    scale: kernels.result.reduce((all, v) => all + Math.abs(v), 0) / kernels.result.length,
+  };
 }
 
 function definition({ layer, from, path }: Kernels): string {

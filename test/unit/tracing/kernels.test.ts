@@ -11,8 +11,10 @@ import { kernelsAtPixel } from '../../../src/tracing/video/pixel';
 import {
   added,
   perKernel,
+  residualOf,
   sharedFloats,
   shareRound,
+  sharesOf,
   type KernelLayer,
 } from '../../../src/tracing/video/statistics';
 
@@ -36,7 +38,8 @@ const shapes: fc.Arbitrary<Shape> = fc.record({
   inputs: fc.integer({ min: 1, max: 3 }),
   blocks: fc.array(
     fc.record({
-      channels: fc.integer({ min: 1, max: 2 }),
+      // With 9, threads take output channels, with fewer, input channels.
+      channels: fc.constantFrom(1, 1, 2, 2, 9),
       stride: fc.integer({ min: 1, max: 5 }),
       kernel: kernelSizes,
     }),
@@ -86,7 +89,9 @@ function made({ height, width, inputs, blocks, headKernel, act, scale, seed }: S
     channels = outputs / stride ** 2;
     return layer;
   });
-  return { layers, input: random(inputs * height * width), height, width, previewSide: 8 };
+  const input = random(inputs * height * width);
+  const kernels = { layers, input, height, width, previewSide: 8 };
+  return { ...kernels, result: plainResult(kernels) };
 }
 
 /** `[height, width]` */
@@ -110,13 +115,42 @@ function correlate(plane: Plane, kernel: number, weight: (k: number) => number, 
 
 const mean = (plane: Plane, kernel: number) => correlate(plane, kernel, () => 1 / kernel ** 2, 0);
 
-/** Mask by phase → σ → for each later block {mean filter → up-sample → σ} → mean filter of the head. */
-function plainMap({ layers, input, height, width }: KernelLayer, i: number, o: number): number[] {
-  const [own, ...later] = layers;
+/** Of one kernel, before PixelShuffle. */
+function plainKernel(
+  { layers: [own], input, height, width }: Omit<KernelLayer, 'result'>,
+  i: number,
+  o: number,
+): Plane {
   const kernel = kernelOf(own);
   const weights = own.weight.subarray((o * own.inputs + i) * kernel ** 2);
   const x = grid(height, width, (r, c) => input[(i * height + r) * width + c]);
-  let plane = correlate(x, kernel, (k) => weights[k], (own.bias?.[o] ?? 0) / own.inputs);
+  return correlate(x, kernel, (k) => weights[k], (own.bias?.[o] ?? 0) / own.inputs);
+}
+
+/** PixelShuffle and σ of all kernels together. */
+function plainResult(kernels: Omit<KernelLayer, 'result'>): Float32Array {
+  const [{ inputs, outputs, shuffle: s = 1, activation, last }] = kernels.layers;
+  const { height, width } = kernels;
+  const result = new Float32Array(outputs * height * width);
+  for (let o = 0; o < outputs; o++) {
+    const planes = Array.from({ length: inputs }, (_, i) => plainKernel(kernels, i, o));
+    const [row, column] = [Math.floor((o % s ** 2) / s), o % s];
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const z = planes.reduce((sum, plane) => sum + plane[y][x], 0);
+        const at = ((Math.floor(o / s ** 2) * height + y) * s + row) * width * s + x * s + column;
+        result[at] = last ? z : plainActs[activation as 'gelu'].scalar(z);
+      }
+    }
+  }
+  return result;
+}
+
+/** Mask by phase → σ → for each later block {mean filter → up-sample → σ} → mean filter of the head. */
+function plainMap(kernels: KernelLayer, i: number, o: number): number[] {
+  const { layers, height, width } = kernels;
+  const [own, ...later] = layers;
+  let plane = plainKernel(kernels, i, o);
   if (own.last) return plane.flat();
   const s = own.shuffle!;
   const [row, column] = [Math.floor((o % s ** 2) / s), o % s];
@@ -177,18 +211,30 @@ describe('kernels of decoders of any shape', () => {
           const there = maps.map((map) => map[pixel]);
           expect(furthest(probed, there)).toBeLessThanOrEqual(near);
 
-          // Two threads, each with every other input channel.
+          // Two threads, each with every other share.
+          const { count, whole } = sharesOf(kernels.layers[0]);
           const into = perKernel(kernels, previewSize.height * previewSize.width);
           const both = (second?: { readonly fair: Float32Array; readonly threshold: number }) =>
             Promise.all(
               [0, 1].map((first) => {
                 let next = first;
-                const claim = () => ((next += 2) - 2 < inputs ? next - 2 : undefined);
+                const claim = () => ((next += 2) - 2 < count ? next - 2 : undefined);
                 const round = { kernels, into, ...(second && { second }) };
                 return shareRound(round, claim, neverCancelled, () => undefined);
               }),
             );
           const shares = await both();
+          const worst = (all: Awaited<ReturnType<typeof both>>) =>
+            whole
+              ? Math.max(...all.flatMap(({ residuals }) => residuals!.map(({ largest }) => largest)))
+              : residualOf(kernels, path.activation, 0, added(all.map(({ affine }) => affine!))).largest;
+          const magnitude = inputs * kernelOf(kernels.layers[0]) ** 2 * shape.scale ** 2;
+          expect(worst(shares)).toBeLessThanOrEqual(1e-6 * magnitude);
+          // Another result is noticed, wherever it differs.
+          const { result } = kernels;
+          const changed = shape.seed % result.length;
+          result[changed] += 1;
+          expect(worst(await both())).toBeGreaterThan(0.5);
           for (const [k, map] of maps.entries()) {
             const total = map.reduce((sum, v) => sum + Math.abs(v), 0);
             expect(Math.abs(into.total[k] - total)).toBeLessThanOrEqual(near * pixels);
