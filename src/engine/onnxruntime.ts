@@ -32,14 +32,14 @@ function firstLine(error: unknown): string {
 
 /**
  * The engine on onnxruntime's CPU kernels.
- * @param threads for each operator; one a core when omitted
+ * @param usual threads for each operator; one a core when omitted
  * @throws UserError when there is no binary for this platform
  */
-export function onnxruntimeEngine(threads = availableParallelism()): Engine {
+export function onnxruntimeEngine(usual = availableParallelism()): Engine {
   const ort = loadOrt();
   return {
     name: `onnxruntime ${ort.env.versions.node ?? ort.env.versions.common} (cpu)`,
-    async load(graph: Graph, outputs: readonly string[]): Promise<EngineSession> {
+    async load(graph: Graph, outputs: readonly string[], threads = usual): Promise<EngineSession> {
       const given = new Set(graph.inputs.map(({ name }) => name));
       const computed = outputs.filter((name) => !given.has(name));
       if (computed.length === 0)

@@ -24,6 +24,9 @@ export interface EngineSession {
 export interface Engine {
   /** e.g. `onnxruntime 1.30.0 (cpu)`, as `trace --json` and the output channel show it. */
   readonly name: string;
-  /** @param outputs names of graph values wanted from each run; hidden activations included */
-  load(graph: Graph, outputs: readonly string[]): Promise<EngineSession>;
+  /**
+   * @param outputs names of graph values wanted from each run; hidden activations included
+   * @param threads for each operator, where the engine has a choice; as many as it was made with when omitted
+   */
+  load(graph: Graph, outputs: readonly string[], threads?: number): Promise<EngineSession>;
 }

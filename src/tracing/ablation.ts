@@ -4,20 +4,28 @@ import type { CancelToken } from '../errors';
 import { pixelCost } from '../graph/cost';
 import { behind } from '../graph/cut';
 import type { Graph, GraphNode } from '../graph/types';
-import { coordinatesAt } from '../inr/coordinates';
+import { coordinatesAt, fillCoordinates } from '../inr/coordinates';
 import type { Inr, TracedLayer } from '../inr/types';
 import type { NeuronRef } from '../worker/protocol';
 import type { ActivationTile } from './contributions';
+import type { Pass, RunPass } from './pass';
 
 /** What an ablated neuron puts out everywhere: nothing, or its mean over the picture. */
 export type Baseline = 'zero' | 'mean';
 
-/** Hands over a layer's activations over the whole picture, tile by tile. */
-export type EachTile = (
-  layer: number,
-  cancel: CancelToken,
-  onTile: (tile: ActivationTile) => void | Promise<void>,
-) => Promise<void>;
+/** Where a trace's activations come from. */
+export interface Activations {
+  /** A layer's over the whole picture, tile by tile, if they were kept. They must stay as they are. */
+  readonly kept: (layer: number) => readonly ActivationTile[] | undefined;
+  /** The same, kept or computed again. @throws CancelledError */
+  readonly eachTile: (
+    layer: number,
+    cancel: CancelToken,
+    onTile: (tile: ActivationTile) => void | Promise<void>,
+  ) => Promise<void>;
+  /** Runs a graph over the whole picture, in whatever threads. */
+  readonly runPass: RunPass;
+}
 
 /** A picture drawn at every `step`-th row and column. */
 export interface Ablated {
@@ -31,12 +39,13 @@ export interface Ablated {
 /** Pixels of one run; as many as the engine takes at once without leaving the cache (decision 0002). */
 const RUN = 4096;
 
-/** Which pixels are wanted, and by what name their values are remembered. */
-interface Pixels {
-  readonly key: string;
-  /** Those among `count` consecutive ones from `start` on, ascending. */
-  among(start: number, count: number): Uint32Array;
-}
+/**
+ * Of a run: threads inside an operator wait for each other at every layer, which takes twice the processor time
+ * and, beside other programs, longer than one thread does (docs/benchmarks.md).
+ */
+const THREADS = 1;
+/** Milliseconds after which the event loop gets its turn. */
+const TURN = 40;
 
 /** What the layers behind start from, at some pixels: kept, because the next question starts there too. */
 interface Cut {
@@ -50,25 +59,22 @@ interface Cut {
 }
 
 /**
- * Answers what is painted without some neurons. Only the layers behind the first of them run; and because
- * a layer is linear, its result without neuron i is its result less `W[:,i] · (a_i − baseline)`: so not even
- * that layer runs again.
+ * Answers what is painted without some neurons. Only the layers behind the first of them run, wherever their
+ * activations are kept. At some pixels of the picture not even that layer runs again: because it is linear, its
+ * result without neuron i is its result less `W[:,i] · (a_i − baseline)`, and what that starts from is remembered.
  */
 export class Ablations {
   private session: { readonly key: string; readonly runs: Promise<Behind> } | undefined;
+  private whole: { readonly key: string; readonly session: Promise<EngineSession> } | undefined;
   private cuts: { readonly key: string; readonly cuts: readonly Cut[]; readonly bytes: number }[] = [];
   private readonly means = new Map<number, Promise<Float64Array[]>>();
 
-  /**
-   * @param isKept whether a layer's tiles stay as they are as long as the trace
-   * @param memory bytes that remembered values may take
-   */
+  /** @param memory bytes that remembered values may take */
   constructor(
     private readonly inr: Inr,
     private readonly layers: readonly TracedLayer[],
     private readonly engine: Engine,
-    private readonly eachTile: EachTile,
-    private readonly isKept: (layer: number) => boolean,
+    private readonly activations: Activations,
     private readonly memory: number,
   ) {}
 
@@ -92,13 +98,22 @@ export class Ablations {
     const columns = Math.ceil(width / step);
     const rows = Math.ceil(height / step);
     const values = new Float32Array(rows * columns * channels);
-    const pixels = { key: `every ${step}`, among: (s: number, n: number) => drawnPixels(s, n, width, step) };
-    await this.run(neurons, baseline, pixels, cancel, (at, painted) => {
-      const n = at.length;
-      for (let i = 0; i < n; i++) {
-        const row = Math.floor(at[i] / width) / step;
-        const to = (row * columns + (at[i] % width) / step) * channels;
-        for (let c = 0; c < channels; c++) values[to + c] = painted[c * n + i];
+    if (step === 1) {
+      await this.everywhere(neurons, baseline, cancel, (start, count, painted) => {
+        for (let c = 0; c < channels; c++) {
+          for (let k = 0; k < count; k++) values[(start + k) * channels + c] = painted[c * count + k];
+        }
+      });
+      return { height, width, step, values };
+    }
+    const pixels = Uint32Array.from(
+      { length: rows * columns },
+      (_, k) => step * (Math.floor(k / columns) * width + (k % columns)),
+    );
+    let at = 0;
+    await this.run(neurons, baseline, { key: `every ${step}`, pixels }, cancel, (count, painted) => {
+      for (let k = 0; k < count; k++) {
+        for (let c = 0; c < channels; c++) values[at++] = painted[c * count + k];
       }
     });
     return { height: rows, width: columns, step, values };
@@ -116,22 +131,21 @@ export class Ablations {
   ): Promise<Float32Array> {
     const { channels } = this.inr.signal;
     const values = new Float32Array(pixels.length * channels);
-    let done = 0;
-    await this.run(neurons, baseline, sampled(pixels), cancel, (at, painted) => {
-      for (let i = 0; i < at.length; i++, done++) {
-        for (let c = 0; c < channels; c++) values[done * channels + c] = painted[c * at.length + i];
+    let at = 0;
+    await this.run(neurons, baseline, { key: sampleName(pixels), pixels }, cancel, (count, painted) => {
+      for (let k = 0; k < count; k++) {
+        for (let c = 0; c < channels; c++) values[at++] = painted[c * count + k];
       }
     });
     return values;
   }
 
-  private async run(
+  /** What replaces the neurons of each layer, first layer first. @throws RangeError when there is no such neuron */
+  private async replacements(
     neurons: readonly NeuronRef[],
     baseline: Baseline,
-    pixels: Pixels,
     cancel: CancelToken,
-    take: (pixels: Uint32Array, painted: Float32Array) => void,
-  ): Promise<void> {
+  ): Promise<ReadonlyMap<number, Replacement>> {
     const byLayer = new Map<number, number[]>();
     for (const { layer, neuron } of neurons) {
       const traced = this.layers[layer];
@@ -143,45 +157,106 @@ export class Ablations {
     }
     // Without any neuron there still is a picture: the last layer is quickest.
     if (byLayer.size === 0) byLayer.set(this.layers.length - 1, []);
-    const [first, ...later] = [...byLayer.keys()].sort((a, b) => a - b);
     const replaced = new Map<number, Replacement>();
-    for (const [layer, indices] of byLayer) {
+    for (const [layer, indices] of [...byLayer].sort(([a], [b]) => a - b)) {
       const means = baseline === 'mean' ? await this.meansOf(layer, cancel) : undefined;
       replaced.set(layer, { neurons: [...new Set(indices)], means });
     }
-    const session = await this.behind(first, later);
-    const run = async (cut: Cut) => {
-      cancel.throwIfCancelled();
-      take(cut.pixels, await session.run(cut, replaced));
-    };
+    return replaced;
+  }
 
-    const key = `${first} ${pixels.key}`;
-    const known = this.cuts.find((entry) => entry.key === key);
-    if (known) {
-      let turn = performance.now();
-      for (const cut of known.cuts) {
-        await run(cut);
-        if (performance.now() - turn < 40) continue;
-        await new Promise((resolve) => setImmediate(resolve));
-        turn = performance.now();
-      }
+  /** Every pixel: from kept activations, else from the coordinates on; nothing but the output leaves the engine. */
+  private async everywhere(
+    neurons: readonly NeuronRef[],
+    baseline: Baseline,
+    cancel: CancelToken,
+    take: (start: number, count: number, painted: Float32Array) => void,
+  ): Promise<void> {
+    const { graph, domain, signal } = this.inr;
+    if (domain.kind !== 'pixels') throw new Error('frames are not made of pixels');
+    const replaced = await this.replacements(neurons, baseline, cancel);
+    const layers = [...replaced.keys()];
+    const masked = layers.map((index) => this.layers[index]).reduce(withMasks, graph);
+    const masks = new Map([...replaced].flatMap(([index, own]) => masksOf(this.layers[index], own)));
+    const first = this.layers[layers[0]];
+    const tiles = this.activations.kept(layers[0]);
+    if (!tiles) {
+      const pass: Pass = {
+        graph: withConstants(masked, masks),
+        convention: domain.convention,
+        height: signal.height,
+        width: signal.width,
+        step: 1,
+        layers: [],
+      };
+      await this.activations.runPass(pass, cancel, ({ start, count, output }) => take(start, count, output));
       return;
     }
-    let kept: Cut[] | undefined = [];
-    let bytes = 0;
-    await this.eachTile(first, cancel, async (tile) => {
-      const wanted = pixels.among(tile.start, tile.count);
-      for (let from = 0; from < wanted.length; from += RUN) {
-        const cut = await session.cut(tile, wanted.slice(from, from + RUN), this.isKept(first));
-        await run(cut);
-        bytes += cut.bytes;
-        if (bytes > this.memory) kept = undefined;
-        kept?.push(cut);
+    const rest = behind(masked, valuesOf(first));
+    const key = layers.join();
+    if (this.whole?.key !== key) {
+      void this.whole?.session.then((before) => before.release()).catch(() => undefined);
+      const session = this.engine.load(rest, [graph.output], THREADS);
+      this.whole = { key, session };
+      // One that cannot be made is tried again when asked for again.
+      session.catch(() => {
+        if (this.whole?.session === session) this.whole = undefined;
+      });
+    }
+    const session = await this.whole.session;
+    const coordinates = graph.inputs[0].name;
+    const reads =
+      rest.inputs.some(({ name }) => name === coordinates) && !valuesOf(first).includes(coordinates);
+    let turn = performance.now();
+    for (const { start, count, values, imaginary } of tiles) {
+      cancel.throwIfCancelled();
+      const feeds = new Map<string, EngineTensor>(masks);
+      const parts = imaginary ? [values, imaginary] : [values];
+      valuesOf(first).forEach((name, part) =>
+        feeds.set(name, { shape: [first.inputs, count], data: parts[part] }),
+      );
+      if (reads) {
+        const data = new Float32Array(domain.dims * count);
+        fillCoordinates(domain.convention, signal.height, signal.width, start, start + count, data);
+        feeds.set(coordinates, { shape: [domain.dims, count], data });
       }
-    });
-    if (!kept) return;
+      take(start, count, (await session.run(feeds)).get(graph.output)!.data);
+      if (performance.now() - turn < TURN) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      turn = performance.now();
+    }
+  }
+
+  /** Some pixels. @param take gets runs of them in order */
+  private async run(
+    neurons: readonly NeuronRef[],
+    baseline: Baseline,
+    { key, pixels }: { readonly key: string; readonly pixels: Uint32Array },
+    cancel: CancelToken,
+    take: (count: number, painted: Float32Array) => void,
+  ): Promise<void> {
+    const replaced = await this.replacements(neurons, baseline, cancel);
+    const [first, ...later] = replaced.keys();
+    const session = await this.behind(first, later);
+    const name = `${first} ${key}`;
+    const known = this.cuts.find((entry) => entry.key === name);
+    const cuts: Cut[] = [];
+    let bytes = 0;
+    let turn = performance.now();
+    for (let from = 0, k = 0; from < pixels.length; from += RUN, k++) {
+      cancel.throwIfCancelled();
+      const some = pixels.subarray(from, from + RUN);
+      const cut = known?.cuts[k] ?? (await session.cut(some, this.activations.kept(first)));
+      take(some.length, await session.run(cut, replaced));
+      bytes += cut.bytes;
+      if (bytes <= this.memory) cuts.push(cut);
+      if (performance.now() - turn < TURN) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      turn = performance.now();
+    }
+    if (known || bytes > this.memory) return;
     // The oldest is forgotten first; what was just asked for fits.
-    this.cuts.push({ key, cuts: kept, bytes });
+    this.cuts.push({ key: name, cuts, bytes });
     let total = this.cuts.reduce((sum, entry) => sum + entry.bytes, 0);
     while (total > this.memory && this.cuts.length > 1) total -= this.cuts.shift()!.bytes;
   }
@@ -215,7 +290,7 @@ export class Ablations {
     const { inputs, inputImaginary } = this.layers[layer];
     const sums = Array.from({ length: inputImaginary ? 2 : 1 }, () => new Float64Array(inputs));
     let pixels = 0;
-    await this.eachTile(layer, cancel, ({ count, values, imaginary }) => {
+    await this.activations.eachTile(layer, cancel, ({ count, values, imaginary }) => {
       pixels += count;
       [values, ...(imaginary ? [imaginary] : [])].forEach((source, part) => {
         for (let i = 0, k = 0; i < inputs; i++) {
@@ -231,6 +306,7 @@ export class Ablations {
   async release(): Promise<void> {
     this.cuts = [];
     await this.session?.runs.then((runs) => runs.release()).catch(() => undefined);
+    await this.whole?.session.then((session) => session.release()).catch(() => undefined);
   }
 }
 
@@ -240,24 +316,28 @@ interface Replacement {
   readonly means: readonly Float64Array[] | undefined;
 }
 
-/** The layers behind some layers' inputs, ready to run. */
+/** The layers behind some layers' inputs, ready to run at some pixels. */
 class Behind {
+  private readonly fronts = new Map<'coordinates' | 'activations', Promise<EngineSession>>();
+
   private constructor(
     private readonly inr: Inr,
+    private readonly engine: Engine,
     private readonly layers: readonly TracedLayer[],
     private readonly first: number,
     private readonly later: readonly number[],
     private readonly session: EngineSession,
-    /** The first layer alone, where the rest starts from its affine result. */
-    private readonly affine: EngineSession | undefined,
+    /** Whether runs start from the first layer's affine result. */
+    private readonly fromAffine: boolean,
     private readonly readsCoordinates: boolean,
   ) {}
 
-  /** The graph that runs, and whether it starts from the first layer's affine result. */
+  /** The graph that runs: from the first layer's affine result where nothing else reads its input. */
   static graph(graph: Graph, first: TracedLayer, later: readonly TracedLayer[]): Graph {
-    const masked = later.reduce(withMasks, graph);
-    if (!startsFromAffine(graph, first)) return behind(masked, valuesOf(first));
-    const rest = behind(masked, [first.preActivation]);
+    if (!startsFromAffine(graph, first)) {
+      return behind([first, ...later].reduce(withMasks, graph), valuesOf(first));
+    }
+    const rest = behind(later.reduce(withMasks, graph), [first.preActivation]);
     return withoutColumns(rest, first);
   }
 
@@ -274,37 +354,62 @@ class Behind {
       layer,
       later.map((index) => layers[index]),
     );
-    const session = await engine.load(graph, [graph.output]);
-    const needsAffine = startsFromAffine(inr.graph, layer);
-    const alone = needsAffine && behind({ ...inr.graph, output: layer.preActivation }, valuesOf(layer));
-    const affine = alone ? await engine.load(alone, [alone.output]) : undefined;
+    const session = await engine.load(graph, [graph.output], THREADS);
+    const fromAffine = startsFromAffine(inr.graph, layer);
     const coordinates = inr.graph.inputs[0].name;
-    const reads = graph.inputs.some(({ name }) => name === coordinates);
-    return new Behind(inr, layers, first, later, session, affine, reads);
+    const reads =
+      graph.inputs.some(({ name }) => name === coordinates) && !valuesOf(layer).includes(coordinates);
+    return new Behind(inr, engine, layers, first, later, session, fromAffine, reads);
   }
 
-  /**
-   * What a run starts from at some pixels of a tile.
-   * @param kept whether the tile's values stay as they are
-   */
-  async cut(tile: ActivationTile, pixels: Uint32Array, kept: boolean): Promise<Cut> {
+  /** Computes what a cut holds: all of it, or from the activations the layer's affine result. */
+  private front(from: 'coordinates' | 'activations'): Promise<EngineSession> {
+    let front = this.fronts.get(from);
+    if (!front) {
+      const { graph } = this.inr;
+      const layer = this.layers[this.first];
+      const values = valuesOf(layer);
+      front =
+        from === 'activations'
+          ? this.engine.load(
+              behind({ ...graph, output: layer.preActivation }, values),
+              [layer.preActivation],
+              THREADS,
+            )
+          : this.engine.load(graph, this.fromAffine ? [...values, layer.preActivation] : values, THREADS);
+      this.fronts.set(from, front);
+      front.catch(() => this.fronts.delete(from));
+    }
+    return front;
+  }
+
+  /** What a run starts from at some pixels, ascending. @param kept the layer's activations, if they are known */
+  async cut(pixels: Uint32Array, kept: readonly ActivationTile[] | undefined): Promise<Cut> {
     const { inputs, input, preActivation } = this.layers[this.first];
+    const values = valuesOf(this.layers[this.first]);
     const n = pixels.length;
-    const whole = n === tile.count;
-    const activations = [tile.values, ...(tile.imaginary ? [tile.imaginary] : [])].map((source) => {
-      if (whole) return kept ? source : source.slice(0, inputs * n);
-      const out = new Float32Array(inputs * n);
-      for (let i = 0, at = 0; i < inputs; i++) {
-        const row = i * tile.count - tile.start;
-        for (const pixel of pixels) out[at++] = source[row + pixel];
+    let activations: readonly Float32Array[];
+    let affine: Float32Array | undefined;
+    if (kept) {
+      activations = values.map((_, part) => gathered(kept, part, inputs, pixels));
+      if (this.fromAffine) {
+        const feeds = new Map([[input, { shape: [inputs, n], data: activations[0] }]]);
+        affine = (await (await this.front('activations')).run(feeds)).get(preActivation)!.data;
       }
-      return out;
-    });
-    const bytes = whole && kept ? 0 : activations.reduce((sum, part) => sum + part.byteLength, 0);
-    if (!this.affine) return { pixels, activations, bytes };
-    const feeds = new Map([[input, { shape: [inputs, n], data: activations[0] }]]);
-    const affine = (await this.affine.run(feeds)).get(preActivation)!.data;
-    return { pixels, activations, affine, bytes: bytes + affine.byteLength };
+    } else {
+      const { domain, signal, graph } = this.inr;
+      if (domain.kind !== 'pixels') throw new Error('frames are not made of pixels');
+      const data = coordinatesAt(domain.convention, signal.height, signal.width, pixels);
+      const feeds = new Map([[graph.inputs[0].name, { shape: [domain.dims, n], data }]]);
+      const found = await (await this.front('coordinates')).run(feeds);
+      activations = values.map((name) => found.get(name)!.data);
+      affine = this.fromAffine ? found.get(preActivation)!.data : undefined;
+    }
+    const bytes = [...activations, ...(affine ? [affine] : [])].reduce(
+      (sum, part) => sum + part.byteLength,
+      0,
+    );
+    return { pixels, activations, ...(affine && { affine }), bytes };
   }
 
   /** @returns the network's output `[channels, pixels]` */
@@ -330,26 +435,12 @@ class Behind {
       feeds.set(names.missing, { shape: [k, n], data: missing });
     } else {
       valuesOf(layer).forEach((name, part) => {
-        const data = activations[part].slice();
-        for (const neuron of neurons) {
-          data.fill(means ? means[part][neuron] : 0, neuron * n, (neuron + 1) * n);
-        }
-        feeds.set(name, { shape: [layer.inputs, n], data });
+        feeds.set(name, { shape: [layer.inputs, n], data: activations[part] });
       });
+      for (const [name, mask] of masksOf(layer, replaced.get(this.first)!)) feeds.set(name, mask);
     }
     for (const index of this.later) {
-      const { neurons: off, means: kept } = replaced.get(index)!;
-      valuesOf(this.layers[index]).forEach((name, part) => {
-        const { inputs } = this.layers[index];
-        const keep = new Float32Array(inputs).fill(1);
-        const put = new Float32Array(inputs);
-        for (const neuron of off) {
-          keep[neuron] = 0;
-          put[neuron] = kept ? kept[part][neuron] : 0;
-        }
-        feeds.set(names.keep(name), { shape: [inputs, 1], data: keep });
-        feeds.set(names.put(name), { shape: [inputs, 1], data: put });
-      });
+      for (const [name, mask] of masksOf(this.layers[index], replaced.get(index)!)) feeds.set(name, mask);
     }
     const { domain, signal, graph } = this.inr;
     if (this.readsCoordinates) {
@@ -361,7 +452,8 @@ class Behind {
   }
 
   async release(): Promise<void> {
-    await Promise.all([this.session.release(), this.affine?.release()]);
+    const fronts = await Promise.all(this.fronts.values());
+    await Promise.all([this.session, ...fronts].map((session) => session.release()));
   }
 }
 
@@ -409,6 +501,30 @@ function withMasks(graph: Graph, layer: TracedLayer): Graph {
   }, graph);
 }
 
+/** What `withMasks` asks for: 0 and what is put there for neurons that are off, 1 and nothing for the others. */
+function masksOf(layer: TracedLayer, { neurons, means }: Replacement): (readonly [string, EngineTensor])[] {
+  const shape = [layer.inputs, 1];
+  return valuesOf(layer).flatMap((name, part) => {
+    const keep = new Float32Array(layer.inputs).fill(1);
+    const put = new Float32Array(layer.inputs);
+    for (const neuron of neurons) {
+      keep[neuron] = 0;
+      put[neuron] = means ? means[part][neuron] : 0;
+    }
+    return [
+      [names.keep(name), { shape, data: keep }] as const,
+      [names.put(name), { shape, data: put }] as const,
+    ];
+  });
+}
+
+/** The graph with some of its inputs given once and for all. */
+const withConstants = (graph: Graph, given: ReadonlyMap<string, EngineTensor>): Graph => ({
+  ...graph,
+  inputs: graph.inputs.filter(({ name }) => !given.has(name)),
+  constants: new Map([...graph.constants, ...given]),
+});
+
 /** The graph behind a layer's affine result, which lacks some columns of the weights times what they met. */
 function withoutColumns(rest: Graph, { preActivation, outputs }: TracedLayer): Graph {
   const lost = 'ablation:lost';
@@ -428,38 +544,33 @@ function withoutColumns(rest: Graph, { preActivation, outputs }: TracedLayer): G
   };
 }
 
-/** Pixels of a run of consecutive ones that lie on every `step`-th row and column. */
-function drawnPixels(start: number, count: number, width: number, step: number): Uint32Array {
-  if (step === 1) return Uint32Array.from({ length: count }, (_, k) => start + k);
-  const drawn: number[] = [];
-  for (let pixel = start; pixel < start + count; pixel++) {
-    if (Math.floor(pixel / width) % step === 0 && (pixel % width) % step === 0) drawn.push(pixel);
-  }
-  return Uint32Array.from(drawn);
-}
-
 const sampleNames = new WeakMap<Uint32Array, string>();
 let samples = 0;
 
-function sampled(pixels: Uint32Array): Pixels {
-  let key = sampleNames.get(pixels);
-  if (key === undefined) sampleNames.set(pixels, (key = `sample ${++samples}`));
-  return {
-    key,
-    among: (start, count) => {
-      const from = firstFrom(pixels, start);
-      return pixels.subarray(from, firstFrom(pixels, start + count));
-    },
-  };
+function sampleName(pixels: Uint32Array): string {
+  let name = sampleNames.get(pixels);
+  if (name === undefined) sampleNames.set(pixels, (name = `sample ${++samples}`));
+  return name;
 }
 
-/** Index of the first element of at least `value`. */
-function firstFrom(ascending: Uint32Array, value: number): number {
-  let [low, high] = [0, ascending.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (ascending[middle] < value) low = middle + 1;
-    else high = middle;
+/** Activations at some pixels, ascending, `[neurons, pixels]`. */
+function gathered(
+  tiles: readonly ActivationTile[],
+  part: number,
+  neurons: number,
+  pixels: Uint32Array,
+): Float32Array {
+  const out = new Float32Array(neurons * pixels.length);
+  let from = 0;
+  for (const { start, count, values, imaginary } of tiles) {
+    const source = part === 0 ? values : imaginary!;
+    let end = from;
+    while (end < pixels.length && pixels[end] < start + count) end++;
+    for (let i = 0; i < neurons; i++) {
+      const row = i * count - start;
+      for (let k = from; k < end; k++) out[i * pixels.length + k] = source[row + pixels[k]];
+    }
+    from = end;
   }
-  return low;
+  return out;
 }

@@ -56,7 +56,12 @@ export class MethodTrace extends PictureTrace {
     this.keep = values * Float32Array.BYTES_PER_ELEMENT <= memoryBudget;
   }
 
-  override async run(_: RunPass, cancel: CancelToken, progress?: (fraction: number) => void): Promise<void> {
+  override async run(
+    runPass: RunPass,
+    cancel: CancelToken,
+    progress?: (fraction: number) => void,
+  ): Promise<void> {
+    this.runPass = runPass;
     const { channels } = this.inr.signal;
     const { output } = this.inr.graph;
     this.reconstruction = new Float32Array(this.pixels * channels);

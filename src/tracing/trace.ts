@@ -188,6 +188,8 @@ export class PictureTrace implements Trace {
   reconstruction: Float32Array = new Float32Array(0);
   protected readonly traced: Traced[];
   protected readonly thresholds: Thresholds[] = [];
+  /** How later questions run over the whole picture. */
+  protected runPass: RunPass;
   private residual: Completeness = { layer: '', largest: NaN, mean: NaN };
   readonly ablations: Ablations;
 
@@ -203,6 +205,7 @@ export class PictureTrace implements Trace {
     memoryBudget: number,
   ) {
     this.size = drawnSize({ ...inr.signal, step });
+    this.runPass = inThisThread(engine);
     let left = memoryBudget;
     const pixels = this.size.height * this.size.width;
     this.traced = wanted
@@ -218,8 +221,11 @@ export class PictureTrace implements Trace {
       inr,
       wanted,
       engine,
-      (layer, cancel, onTile) => this.eachTile(this.at(layer), cancel, onTile),
-      (layer) => this.at(layer).kept !== undefined,
+      {
+        kept: (layer) => this.at(layer).kept,
+        eachTile: (layer, cancel, onTile) => this.eachTile(this.at(layer), cancel, onTile),
+        runPass: (...pass) => this.runPass(...pass),
+      },
       Math.max(left, memoryBudget / 4),
     );
   }
@@ -266,6 +272,7 @@ export class PictureTrace implements Trace {
   async run(runPass: RunPass, cancel: CancelToken, progress?: (fraction: number) => void): Promise<void> {
     const { channels } = this.inr.signal;
     const { pixels } = this;
+    this.runPass = runPass;
     this.reconstruction = new Float32Array(pixels * channels);
     let done = 0;
     const pass = this.pass();

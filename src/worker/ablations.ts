@@ -13,8 +13,10 @@ export interface Ablatable {
   readonly target?: Float32Array;
 }
 
-/** Operations that a preview may cost: a fraction of a second on two cores. */
+/** Operations that a preview may cost: a fraction of a second on one core. */
 const PREVIEW_OPERATIONS = 6e9;
+/** Activations that the first preview of a layer may start from: fetching them takes as long. */
+const PREVIEW_VALUES = 2 ** 22;
 
 /** Milliseconds between two reports. */
 const REPORT = 200;
@@ -48,7 +50,9 @@ function previewStep(trace: Trace, neurons: Params<'without'>['neurons'], side: 
   if (!trace.ablations) return step;
   const first = Math.min(trace.layers.length - 1, ...neurons.map(({ layer }) => layer));
   const operations = height * width * trace.ablations.cost(first);
-  return Math.max(step, Math.ceil(Math.sqrt(operations / PREVIEW_OPERATIONS)));
+  const values = height * width * trace.layers[first].neurons;
+  const affordable = Math.sqrt(Math.max(operations / PREVIEW_OPERATIONS, values / PREVIEW_VALUES));
+  return Math.max(step, Math.ceil(affordable));
 }
 
 /** @throws UsageError for networks that draw whole frames @throws CancelledError */
