@@ -35,7 +35,7 @@ const difference = (a: Uint8Array, b: Uint8Array) => {
 
 test('pictures are compared, measured, read off and exported', async ({ workbench }) => {
   const { project } = workbench;
-  const canvas = await opened(workbench);
+  let canvas = await opened(workbench);
   const rankings = await workbench.panel('rankings');
   await rankings.getByTestId('rankings-row').first().click();
   const shot = async () => decode(await canvas.getByTestId('picture').first().screenshot());
@@ -136,6 +136,19 @@ test('pictures are compared, measured, read off and exported', async ({ workbenc
     expect((await readFile(maps)).subarray(0, 2).toString('latin1')).toBe('PK');
     await canvas.getByTestId('export-scale').press('Escape');
     await expect(canvas.getByTestId('export')).toBeHidden();
+  });
+
+  await test.step('moved to another column, it is as it was', async () => {
+    await workbench.command('View: Move Editor into Right Group');
+    canvas = await workbench.panel('canvas');
+    await expect(canvas.getByTestId('facts')).toContainText('traced in');
+    await expect(canvas.getByTestId('mode-map')).toHaveAttribute('aria-checked', 'true');
+    const neuron = await rankings.getByTestId('rankings-row').first().getAttribute('data-neuron');
+    await expect(canvas.getByRole('option', { name: new RegExp(`^Neuron ${neuron},`) })).toHaveAttribute(
+      'aria-selected',
+      'true',
+    );
+    await workbench.shot('canvas-moved');
   });
 
   await test.step('a canvas opened twice is two views of one session', async () => {

@@ -93,6 +93,8 @@ export class ContactSheet extends LitElement {
   private frame = 0;
   private sharp: SharpMaps | null = null;
   private drawnSharp: SharpMaps | null = null;
+  /** What the maps on the screen were drawn from; hovering and selecting change only what lies over them. */
+  private drawn: readonly unknown[] = [];
   private stillTimer = 0;
   private readonly resized = new ResizeObserver(() => this.requestUpdate());
 
@@ -171,12 +173,14 @@ export class ContactSheet extends LitElement {
     clearTimeout(this.stillTimer);
     this.renderer?.dispose();
     this.renderer = this.drawnAtlas = this.drawnSharp = null;
+    this.drawn = [];
   }
 
   private contextLost(event: Event): void {
     // Without this the browser does not give the context back.
     event.preventDefault();
     this.renderer = this.drawnAtlas = this.drawnSharp = null;
+    this.drawn = [];
   }
 
   override updated(changed: PropertyValues<this>): void {
@@ -256,7 +260,12 @@ export class ContactSheet extends LitElement {
         pen.setLineDash([]);
       }
     }
+    const { sharp, order, size } = this;
+    const drawn = [atlas, look, sharp, order, size, scrollTop, width, height, ratio, this.useGpu];
+    if (drawn.every((value, i) => value === this.drawn[i])) return;
     this.drawMaps(atlas, tiles, look);
+    // Unless drawing failed and another kind of canvas is on its way.
+    this.drawn = this.renderer ? drawn : [];
     clearTimeout(this.stillTimer);
     this.stillTimer = window.setTimeout(() => void this.sharpenTiles(atlas, tiles), STILL);
   }
