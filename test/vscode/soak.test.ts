@@ -1,0 +1,40 @@
+/** Opening and closing canvases, over and over: nothing is left behind. `PANELS=200` for longer. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { api, closeAll, siren, traced } from './support';
+
+const panels = Number(process.env.PANELS ?? 4);
+/** From which on memory is compared: before, what is loaded once and kept counts too much. */
+const LONG = 50;
+
+/** Of this process, in which the worker's threads are too. */
+function resources() {
+  const handles = process
+    .getActiveResourcesInfo()
+    .filter((kind) => !/Timeout|Immediate|FSReq/.test(kind)).length;
+  const files = process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
+  return { handles, files, mebibytes: Math.round(process.memoryUsage().rss / 2 ** 20) };
+}
+
+describe('soak', () => {
+  it(`${panels} canvases opened and closed leave nothing behind`, async function () {
+    this.timeout(60_000 + panels * 10_000);
+    const { sessions } = await api();
+    let settledAt: ReturnType<typeof resources> | undefined;
+    for (let i = 0; i < panels; i++) {
+      await traced(siren);
+      await closeAll();
+      assert.equal(sessions.find(siren), undefined);
+      assert.equal(sessions.active, null);
+      if (i === Math.floor(panels / 10) || (panels < 10 && i === 0)) settledAt = resources();
+    }
+    const ended = resources();
+    assert.ok(settledAt);
+    // The runner prints titles: the way for figures out of the extension host.
+    this.test!.title += ` ${JSON.stringify({ settledAt, ended })}`;
+    // A socket or a file more or less is the editor's own coming and going.
+    assert.ok(ended.handles <= 1.1 * settledAt.handles + 2, 'handles grow');
+    assert.ok(ended.files <= 1.1 * settledAt.files + 4, 'open files grow');
+    if (panels >= LONG) assert.ok(ended.mebibytes <= 1.1 * settledAt.mebibytes, 'memory grows');
+  });
+});
