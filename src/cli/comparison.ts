@@ -9,7 +9,7 @@ const finite = (value: number | null | undefined) =>
   value === undefined ? undefined : value !== null && Number.isFinite(value) ? value : null;
 
 export function comparisonJson(inspections: Both<Inspection>, comparison: Comparison) {
-  const { output, layers, psnr, ...rest } = comparison;
+  const { output, layers, psnr, clip, ...rest } = comparison;
   const [a, b] = inspections.map(({ file, family }, side) => ({ file, family, psnr: finite(psnr[side]) }));
   return {
     a,
@@ -20,6 +20,7 @@ export function comparisonJson(inspections: Both<Inspection>, comparison: Compar
       largest: output.largest,
       mean: output.mean,
     },
+    ...(clip && { clip: { ...clip, psnr: finite(clip.psnr), byFrame: clip.byFrame.map(finite) } }),
     layers: layers.map(({ layer: _, swap, ...layer }) => ({
       ...layer,
       swap: swap && {
@@ -38,7 +39,7 @@ const MOST_CHANGED = 5;
 
 export function comparisonText(
   inspections: Both<Inspection>,
-  { output, psnr, layers, sample, pixels, notCompared }: Comparison,
+  { output, psnr, clip, layers, sample, pixels, notCompared }: Comparison,
 ): string {
   const lines = inspections.map(
     ({ file, title }, side) =>
@@ -51,6 +52,7 @@ export function comparisonText(
         : `The pictures: ${decibel(output.psnr)} between them, largest difference ${output.largest.toFixed(3)}, mean ${output.mean.toFixed(4)}`,
     );
   }
+  if (clip) lines.push(clipText(clip));
   for (const layer of layers) lines.push('', ...layerLines(layer));
   lines.push(
     '',
@@ -62,8 +64,27 @@ export function comparisonText(
   return lines.join('\n');
 }
 
+/** What two videos have in common, frame by frame. */
+export function clipText({ frames, psnr, byFrame }: NonNullable<Comparison['clip']>): string {
+  const each = byFrame.map((value) => (value === Infinity ? 'identical' : value.toFixed(1))).join(', ');
+  return `Over frames ${frames[0].join(', ')}: ${decibel(psnr)} between them${psnr === Infinity ? '' : ` (${each})`}`;
+}
+
 function layerLines(layer: LayerComparison): string[] {
-  const { name, neurons, dead, gini, neuronsFor50, pairs, unmatched, swap, reason, meanCorrelation } = layer;
+  const {
+    name,
+    neurons,
+    unit,
+    units,
+    dead,
+    gini,
+    neuronsFor50,
+    pairs,
+    unmatched,
+    swap,
+    reason,
+    meanCorrelation,
+  } = layer;
   const both = <T>([a, b]: Both<T>, show: (value: T) => string = String) =>
     show(a) === show(b) ? show(a) : `${show(a)} → ${show(b)}`;
   const changed = pairs.filter(({ difference }) => difference > ROUNDING).slice(0, MOST_CHANGED);
@@ -75,7 +96,7 @@ function layerLines(layer: LayerComparison): string[] {
         ? `${decibel(swap.likeness)} to A’s picture`
         : `${swap.change >= 0 ? '+' : ''}${swap.change.toFixed(2)} dB`);
   return [
-    `${both(name)}: ${both(neurons)} neurons, dead ${both(dead)}, Gini ${both(gini, (v) => v.toFixed(3))}, ${both(neuronsFor50)} hold half`,
+    `${both(name)}: ${both(neurons)} ${unit === 'neuron' ? 'neurons' : `kernels of ${both(units)} ${unit}s`}, dead ${both(dead)}, Gini ${both(gini, (v) => v.toFixed(3))}, ${both(neuronsFor50)} hold half`,
     `  ${reason}`,
     `  Mean correlation ${meanCorrelation.toFixed(3)}${cost === undefined ? '' : `; A with this layer of B: ${cost}`}`,
     ...(unmatched.some((left) => left.length > 0)

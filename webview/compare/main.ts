@@ -11,6 +11,7 @@ import type {
 import type { Comparison, LayerComparison, NeuronPair } from '../../src/tracing/compare/compare';
 import { largest, paintMagnitude } from '../canvas/paint';
 import { controls } from '../shared/controls';
+import { clipText } from '../../src/cli/comparison';
 import { decibel, integer, percent, plural, signed } from '../shared/format';
 import { connect } from './host';
 import { shortNames } from '../shared/names';
@@ -302,6 +303,7 @@ export class CompareView extends LitElement {
               : `Neurons were compared on ${integer(comparison.sample)} of ${integer(comparison.pixels)} pixels, the same for both.`
           }
         </p>
+        ${comparison.clip ? html`<p data-testid="compare-clip">${clipText(comparison.clip)}.</p>` : nothing}
         ${comparison.notCompared.map((sentence) => html`<p>${sentence}</p>`)}
       </div>
     </main>`;
@@ -412,7 +414,8 @@ export class CompareView extends LitElement {
           [a, i, 'A'],
           [b, k, 'B'],
         ].map(([of, neuron]) => {
-          const { previews } = of as typeof a;
+          const { previews: own, channelPreviews: channels, last } = of as typeof a;
+          const previews = channels ? (last ? channels.inputs : channels.outputs) : own;
           return html`<nc-thumbnail
             style="aspect-ratio: ${previews.width} / ${previews.height}"
             .atlas=${previews}
@@ -428,11 +431,12 @@ export class CompareView extends LitElement {
           >
         </div>
       </li>`;
-    return html`<section aria-label="Most changed neurons">
-      <h2>Most changed neurons of ${layer.name[0]}</h2>
+    const { unit } = layer;
+    return html`<section aria-label="Most changed ${unit}s">
+      <h2>Most changed ${unit}s of ${layer.name[0]}</h2>
       <p class="reason muted" data-testid="compare-reason">
         ${layer.reason}
-        ${left > 0 ? `${plural(unmatched[0].length, 'neuron')} of A and ${unmatched[1].length} of B have no partner.` : ''}
+        ${left > 0 ? `${plural(unmatched[0].length, unit)} of A and ${unmatched[1].length} of B have no partner.` : ''}
       </p>
       <ol class="pairs">
         ${layer.pairs.slice(0, this.shown).map(pair)}

@@ -6,9 +6,12 @@ import { coordinatesAt } from '../../inr/coordinates';
 import type { Graph } from '../../graph/types';
 import type { Inr } from '../../inr/types';
 import type { FloatMap } from '../../worker/protocol';
+import type { Unit } from '../faithfulness/card';
 import { psnr } from '../picture';
 import { sampleIndices, seededRandom } from '../random';
 import type { Trace } from '../trace';
+import { channelMaps, Channels } from '../video/channels';
+import { compareFrames, swapDecoderLayers } from './clip';
 import { constants, correlations, match, MOST_ASSIGNED, sampleMaps, type SampledMaps } from './matching';
 import { sameBuild, signIsFree, unitsOf, withLayerOf } from './swap';
 
@@ -20,9 +23,18 @@ export interface Compared {
   readonly range: readonly [number, number];
   /** As shown, `[H, W, C]` in [0, 1]. */
   readonly target?: Float32Array;
+  /** The video that the trace is a frame of. */
+  readonly video?: ComparedClip | undefined;
 }
 
-/** A neuron of the first network and the one of the second that it was matched with. */
+export interface ComparedClip {
+  readonly frames: number;
+  /** `[H, W, C]`, unclamped. */
+  values(frame: number): Promise<Float32Array>;
+  targetOf(frame: number): { readonly values: Float32Array } | undefined;
+}
+
+/** A neuron (of a decoder: a channel) of the first network and the one of the second that it was matched with. */
 export interface NeuronPair {
   readonly a: number;
   readonly b: number;
@@ -43,6 +55,9 @@ export interface LayerComparison {
   readonly layer: Both<number>;
   readonly name: Both<string>;
   readonly neurons: Both<number>;
+  /** What was matched, and how many there are: a decoder's kernels are matched by the channel. */
+  readonly unit: Unit;
+  readonly units: Both<number>;
   readonly dead: Both<number>;
   readonly gini: Both<number>;
   readonly effectiveNeurons: Both<number>;
@@ -79,6 +94,14 @@ export interface Comparison {
   } | null;
   /** Against the target, where there is one of their size. */
   readonly psnr: Both<number | null>;
+  /** Of two videos of the same size: some frames, at the same times in both; dB, and of all of them together. */
+  readonly clip?: {
+    readonly frames: Both<readonly number[]>;
+    readonly psnr: number;
+    readonly byFrame: readonly number[];
+    /** Against the frames given. */
+    readonly toTarget: Both<readonly (number | null)[]>;
+  };
   readonly layers: readonly LayerComparison[];
   /** Pixels that neurons and swapped layers were compared on, and those of a's picture. */
   readonly sample: number;
@@ -124,6 +147,7 @@ export async function compare(
   }
 
   const inrs = [a.trace.inr, b.trace.inr] as const;
+  const decoders = inrs.every(({ domain }) => domain.kind === 'frames');
   const complete = inrs.every(({ layers: all }, i) => [a, b][i].trace.layers.length === all.length);
   if (inrs.every(({ domain }) => domain.kind === 'pixels') && samePicture && complete && sameBuild(...inrs)) {
     for (const k of layers.keys()) {
@@ -138,19 +162,37 @@ export async function compare(
       const graph = withLayerOf(inrs[0], inrs[1], k, inputs, outputs);
       layers[k] = { ...layers[k], swap: await swapCost(a, graph, sample, engine) };
     }
+  } else if (decoders && samePicture && sameBuild(...inrs)) {
+    const partners = matchings.map(({ partner }) => partner);
+    const swaps = await swapDecoderLayers(a, b, layers, partners, engine, cancel, (fraction) =>
+      onProgress('Swapping layers', 0.7 + 0.25 * fraction),
+    );
+    for (const [k, swap] of swaps.entries()) layers[k] = { ...layers[k], swap };
   } else {
     notCompared.push(
-      inrs.some(({ domain }) => domain.kind !== 'pixels')
-        ? 'Layers are not swapped, because that is for networks of single pixels.'
-        : complete
+      inrs[0].domain.kind !== inrs[1].domain.kind
+        ? 'Layers are not swapped, because one network paints whole frames and the other single pixels.'
+        : complete || decoders
           ? 'Layers are not swapped, because the networks are not built alike.'
           : 'Layers are not swapped, because only some were traced.',
     );
   }
 
+  onProgress('Comparing frames', 0.95);
+  const clip = samePicture ? await compareFrames(a, b, cancel) : null;
+  if (clip && a.video!.frames !== b.video!.frames) {
+    notCompared.push(
+      `The videos have ${a.video!.frames} and ${b.video!.frames} frames; those at the same part of the clip are compared.`,
+    );
+  }
+  if (!clip && samePicture && (a.video || b.video)) {
+    notCompared.push('Frames are not compared, because only one of the two is a video.');
+  }
+
   return {
     output: samePicture ? outputDifference(a, b) : null,
     psnr: [againstTarget(a), againstTarget(b)],
+    ...(clip && { clip }),
     layers,
     sample: sample.length,
     pixels,
@@ -198,17 +240,23 @@ async function compareLayer(
   readonly correlation: Float64Array;
 }> {
   const [first, second] = [a.layers[layer[0]], b.layers[layer[1]]];
-  const counts = [first.statistics.total.length, second.statistics.total.length] as const;
-  const maps = [
-    await sampleMaps(a, layer[0], counts[0], sample, cancel),
-    await sampleMaps(b, layer[1], counts[1], other, cancel),
+  const units = [
+    await sampledUnits(a, layer[0], sample, cancel),
+    await sampledUnits(b, layer[1], other, cancel),
   ] as const;
+  const maps = [units[0].maps, units[1].maps] as const;
+  const counts = [maps[0].neurons, maps[1].neurons] as const;
   const large = Math.max(...counts) > MOST_ASSIGNED;
   // Of very many kernels only those of the same place are correlated.
   const similarity = large ? null : await correlations(engine, ...maps);
   cancel.throwIfCancelled();
   // On hidden layers a map's sign may be the sign that a unit happens to have; at the picture it counts.
-  const free = !first.last && signIsFree(a.inr, layer[0]) && signIsFree(b.inr, layer[1]);
+  const free =
+    !first.convolution &&
+    !second.convolution &&
+    !first.last &&
+    signIsFree(a.inr, layer[0]) &&
+    signIsFree(b.inr, layer[1]);
   const constant = [constants(maps[0]), constants(maps[1])] as const;
   const matching = similarity
     ? match(free ? similarity.map(Math.abs) : similarity, ...counts, constant)
@@ -232,8 +280,8 @@ async function compareLayer(
       correlation: constant[0][i] && constant[1][k] ? null : correlated[i],
       difference: sizes > 0 ? difference / sizes : 0,
       moved: whole > 0 ? difference / whole : 0,
-      shareA: first.statistics.share[i],
-      shareB: second.statistics.share[k],
+      shareA: units[0].share[i],
+      shareB: units[1].share[k],
     });
   });
   pairs.sort((x, y) => y.moved - x.moved || x.a - y.a);
@@ -246,14 +294,16 @@ async function compareLayer(
     comparison: {
       layer,
       name: both(({ name }) => name),
-      neurons: counts,
+      neurons: both(({ statistics }) => statistics.total.length),
+      unit: units[0].unit,
+      units: counts,
       dead: both(({ distributedness }) => distributedness.dead),
       gini: both(({ distributedness }) => distributedness.gini),
       effectiveNeurons: both(({ distributedness }) => distributedness.effectiveNeurons),
       neuronsFor50: both(({ distributedness }) => distributedness.neuronsFor50),
       meanTotal: [sumOf(first.statistics.total) / pixels[0], sumOf(second.statistics.total) / pixels[1]],
       matched: matching.by,
-      reason: reasonOf(matching, counts),
+      reason: reasonOf(matching, counts, units[0].unit === 'neuron' ? 'Neurons' : 'Channels'),
       meanCorrelation: meanOf(
         pairs.flatMap(({ correlation: r }) => (r === null ? [] : [free ? Math.abs(r) : r])),
       ),
@@ -266,6 +316,19 @@ async function compareLayer(
   };
 }
 
+/** A layer's neurons, or a decoder's channels, at some pixels. */
+async function sampledUnits(trace: Trace, index: number, pixels: Uint32Array, cancel: CancelToken) {
+  const { name, convolution, statistics } = trace.layers[index];
+  if (!convolution) {
+    const maps = await sampleMaps(trace, index, statistics.total.length, pixels, cancel);
+    return { unit: 'neuron', maps, share: statistics.share } as const;
+  }
+  const channels = new Channels(trace.inr.layers.find((layer) => layer.name === name)!);
+  const data = await channelMaps(trace, index, channels, pixels, cancel);
+  const maps: SampledMaps = { neurons: channels.count, pixels: pixels.length, data };
+  return { unit: channels.unit, maps, share: channels.sums(statistics.share) } as const;
+}
+
 const meanOf = (values: readonly number[]) =>
   values.length > 0 ? values.reduce((sum, v) => sum + v, 0) / values.length : 0;
 
@@ -274,18 +337,19 @@ const sumOf = (values: Float64Array) => values.reduce((sum, v) => sum + v, 0);
 function reasonOf(
   { by, identityMean, assignedMean }: ReturnType<typeof match>,
   [a, b]: Both<number>,
+  what: string,
 ): string {
   const two = (value: number | null) => (value ?? 0).toFixed(2).replace('-', '−');
   if (assignedMean === null) {
-    return `Neurons are matched by place, because there are more than ${MOST_ASSIGNED}.`;
+    return `${what} are matched by place, because there are more than ${MOST_ASSIGNED}.`;
   }
   if (by === 'identity') {
-    return `Neurons are matched by place: maps correlate ${two(identityMean)} on average, and no order comes to more than ${two(assignedMean)}.`;
+    return `${what} are matched by place: maps correlate ${two(identityMean)} on average, and no order comes to more than ${two(assignedMean)}.`;
   }
   if (a !== b) {
-    return `Neurons are matched by the assignment whose maps correlate most, ${two(assignedMean)} on average, because the layers have ${a} and ${b}.`;
+    return `${what} are matched by the assignment whose maps correlate most, ${two(assignedMean)} on average, because the layers have ${a} and ${b}.`;
   }
-  return `Neurons are matched by the assignment whose maps correlate most, ${two(assignedMean)} on average; by place it is ${two(identityMean)}.`;
+  return `${what} are matched by the assignment whose maps correlate most, ${two(assignedMean)} on average; by place it is ${two(identityMean)}.`;
 }
 
 function distances(a: SampledMaps, i: number, b: SampledMaps, k: number) {

@@ -128,3 +128,41 @@ function ordered(
   } else return constant;
   return { shape, data: out };
 }
+
+/**
+ * Decoder a with a convolution of b, whose channels are put where a has theirs.
+ * @param inputs b's channel for each that the layer reads; the same where undefined
+ * @param outputs the same for those it writes, behind PixelShuffle
+ */
+export function convolutionOf(
+  a: Inr,
+  b: Inr,
+  index: number,
+  inputs: Int32Array | undefined,
+  outputs: Int32Array | undefined,
+): Graph {
+  const constants = new Map(a.graph.constants);
+  const layer = b.layers[index];
+  const phases = (layer.shuffle ?? 1) ** 2;
+  const row = (o: number) => (outputs ? outputs[Math.floor(o / phases)] * phases + (o % phases) : o);
+  const column = (i: number) => inputs?.[i] ?? i;
+  const size = layer.weight.length / (layer.inputs * layer.outputs);
+  const node = a.graph.nodes.find(({ outputs: made }) => made.includes(a.layers[index].preActivation));
+  for (const name of node?.inputs.slice(1) ?? []) {
+    const constant = b.graph.constants.get(name);
+    if (!constant) continue;
+    const { data, shape } = constant;
+    const out = new Float32Array(data.length);
+    if (data.length === layer.outputs) out.forEach((_, o) => (out[o] = Number(data[row(o)])));
+    else {
+      for (let o = 0; o < layer.outputs; o++) {
+        for (let i = 0; i < layer.inputs; i++) {
+          const [to, from] = [o * layer.inputs + i, row(o) * layer.inputs + column(i)];
+          for (let k = 0; k < size; k++) out[to * size + k] = Number(data[from * size + k]);
+        }
+      }
+    }
+    constants.set(name, { shape, data: out });
+  }
+  return { ...a.graph, constants };
+}

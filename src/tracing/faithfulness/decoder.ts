@@ -15,6 +15,7 @@ import { pause } from '../regions';
 import { rowMeans, sumOfRows } from '../sampled';
 import type { Trace } from '../trace';
 import type { LayerTrace } from '../types';
+import { channelMaps, Channels } from '../video/channels';
 import { FrameRunner } from '../video/runner';
 import { VideoTrace } from '../video/trace';
 import type { CardOptions, FaithfulnessCard, LayerFaithfulness, Randomised, Residual } from './card';
@@ -41,43 +42,6 @@ const FEW: Repetitions = { orders: 3, sets: 12, parts: [0.05, 0.15, 0.3, 0.5, 0.
 const PER_CONTRIBUTION = 50;
 /** Kernels of a layer whose totals are compared with those of shuffled networks. */
 const SHUFFLED_KERNELS = 64;
-
-/** Which channels of a convolution are taken away, and which kernels each stands for. */
-export class Channels {
-  readonly unit: 'output channel' | 'input channel';
-  readonly count: number;
-
-  constructor(private readonly layer: TracedLayer) {
-    const { last, inputs, outputs, shuffle = 1 } = layer;
-    this.unit = last ? 'input channel' : 'output channel';
-    this.count = last ? inputs : outputs / shuffle ** 2;
-  }
-
-  /** The channel of kernel `input · outputs + output`. */
-  of(kernel: number): number {
-    const { last, outputs, shuffle = 1 } = this.layer;
-    return last ? Math.floor(kernel / outputs) : Math.floor((kernel % outputs) / shuffle ** 2);
-  }
-
-  /** Σ over each channel's kernels. */
-  sums(kernels: ArrayLike<number>): Float64Array {
-    const out = new Float64Array(this.count);
-    for (let k = 0; k < kernels.length; k++) out[this.of(k)] += kernels[k];
-    return out;
-  }
-
-  /** ‖·‖₂ of the weights of each channel's kernels. */
-  norms(): Float64Array {
-    const { weight, inputs, outputs } = this.layer;
-    const size = weight.length / (inputs * outputs);
-    const squares = new Float64Array(this.count);
-    weight.forEach((w, k) => {
-      const [output, input] = [Math.floor(k / (inputs * size)), Math.floor(k / size) % inputs];
-      squares[this.of(input * outputs + output)] += w * w;
-    });
-    return squares.map(Math.sqrt);
-  }
-}
 
 /** The card of the frame that was traced. @throws CancelledError */
 export async function decoderFaithfulness(
@@ -353,22 +317,6 @@ function atPixels(planes: Float32Array, channels: number, pixels: Uint32Array): 
   let at = 0;
   for (let c = 0; c < channels; c++) for (const pixel of pixels) out[at++] = planes[c * area + pixel];
   return out;
-}
-
-/** Σ over each channel's kernels of their maps at some pixels, `[channels, pixels]`. @throws CancelledError */
-async function channelMaps(
-  trace: Trace,
-  index: number,
-  channels: Channels,
-  pixels: Uint32Array,
-  cancel: CancelToken,
-): Promise<Float32Array> {
-  const maps = new Float32Array(channels.count * pixels.length);
-  await trace.eachRun(index, cancel, (kernel, start, values) => {
-    const from = channels.of(kernel) * pixels.length;
-    for (let p = 0; p < pixels.length; p++) maps[from + p] += values[pixels[p] - start];
-  });
-  return maps;
 }
 
 /** The first is what the trace measured on all pixels, the last one against the picture. */
