@@ -14,6 +14,8 @@ import { refuseTelemetry } from '../engine/telemetry';
 import { CancelledError, type CancelToken } from '../errors';
 import { drawnSize, runShare, type Pass, type PassShare, type PassTile, type RunPass } from '../tracing/pass';
 import {
+  contributionsOf,
+  inThisThread,
   shareRound,
   sharesOf,
   type Round,
@@ -33,6 +35,8 @@ export interface ThreadData {
 
 /** Fewest pixels that make another thread worth its while. */
 const PIXELS_A_THREAD = 4096;
+/** A round of some 100 ms in one thread: waiting for the slower of two costs more than they save (docs/video.md). */
+const SMALLEST_ROUND = 2 ** 25;
 /** Milliseconds after which idle threads end. */
 const GRACE = 30_000;
 /** Milliseconds between looks at the token of the pass under way. */
@@ -65,10 +69,12 @@ export class Pool {
   /**
    * @param script the bundled worker, whose main file calls `servePool` in a pool thread
    * @param size threads; by default one a core, but for one where threads cannot be told to give way
+   * @param smallestRound contributions (kernels × pixels) below which a round stays in the caller's thread
    */
   constructor(
     private readonly script: string,
     private readonly size = os.availableParallelism() - (process.platform === 'linux' ? 0 : 1),
+    private readonly smallestRound = SMALLEST_ROUND,
   ) {}
 
   /** Starts the threads, so that a pass that is about to come need not wait for them. */
@@ -91,6 +97,7 @@ export class Pool {
 
   /** @throws CancelledError */
   readonly runRound: RunRound = (round, cancel, progress) => {
+    if (contributionsOf(round.kernels) < this.smallestRound) return inThisThread(round, cancel, progress);
     const { count } = sharesOf(round.kernels.layers[0]);
     const onClaimed = (next: number) => progress(Math.min(next / count, 1));
     return this.inTurn(cancel, () => this.together<RoundShare>({ round }, count, cancel, { onClaimed }));

@@ -168,6 +168,13 @@ export type RunRound = (
   progress: (fraction: number) => void,
 ) => Promise<readonly RoundShare[]>;
 
+/** Contributions (kernels × pixels) that a round makes. */
+export const contributionsOf = ({ layers, height, width }: KernelLayer): number =>
+  layers.reduce(
+    (n, { shuffle = 1 }) => n * shuffle ** 2,
+    layers[0].inputs * layers[0].outputs * height * width,
+  );
+
 /** Does the shares (`sharesOf`) that `claim` hands out. @throws CancelledError */
 export async function shareRound(
   { kernels, into, second }: Round,
@@ -251,6 +258,14 @@ export async function shareRound(
     into.previews.set(loops.encode(preview, previewArea, factor, encoded), kernel * previewArea);
   }
 }
+
+/** The whole round, one share after another. @throws CancelledError */
+export const inThisThread: RunRound = async (round, cancel, progress) => {
+  const { count } = sharesOf(round.kernels.layers[0]);
+  let next = 0;
+  const claim = () => (next < count ? next++ : undefined);
+  return [await shareRound(round, claim, cancel, (share) => progress(share / count))];
+};
 
 /** Sums are added to in pairs: so many lie between those of one channel and those of the next. */
 const roomOf = ({ height, width }: KernelLayer): number => (height * width + 1) & ~1;

@@ -18,12 +18,12 @@ import { withoutKernels, type Removal } from './without';
 import {
   added,
   atlasOf,
+  inThisThread,
   kernelStatistics,
   perKernel,
   previewSide,
   residualOf,
   sharedFloats,
-  shareRound,
   sharesOf,
   type KernelLayer,
   type RoundShare,
@@ -452,13 +452,6 @@ function strongestOf(values: Float32Array, count: number): number[] {
   }
   return chosen;
 }
-
-const inThisThread: RunRound = async (round, cancel, progress) => {
-  const { count } = sharesOf(round.kernels.layers[0]);
-  let next = 0;
-  const claim = () => (next < count ? next++ : undefined);
-  return [await shareRound(round, claim, cancel, (share) => progress(share / count))];
-};
 
 /** Σ over kernels against what the network makes of them, from what all threads gave. */
 function completenessOf(

@@ -31,8 +31,9 @@ beforeAll(() =>
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const pools: Pool[] = [];
-const pool = (size: number) => {
-  const created = new Pool(script, size);
+/** @param smallestRound any, so that the fixtures' few kernels are shared, too */
+const pool = (size: number, smallestRound = 0) => {
+  const created = new Pool(script, size, smallestRound);
   pools.push(created);
   return created;
 };
@@ -125,9 +126,13 @@ describe('a trace shared by threads', () => {
       broken,
       `require('node:worker_threads').parentPort.on('message', () => { throw new Error('torn'); });`,
     );
-    const threads = new Pool(broken, 2);
-    pools.push(threads);
+    const threads = new Pool(broken, 2, 0);
+    const usual = new Pool(broken, 2);
+    pools.push(threads, usual);
     await expect(traced(new Service(threads), siren)).rejects.toThrow('torn');
     await expect(traced(new Service(threads), siren)).rejects.toThrow('torn');
+    await expect(traced(new Service(threads), decoder)).rejects.toThrow('torn');
+    // So few kernels are not worth a thread.
+    expect((await traced(new Service(usual), decoder)).layers).not.toHaveLength(0);
   });
 });
