@@ -16,7 +16,8 @@ const file = path.join(root, 'samples/video/checkpoints/nerv.pth');
 const engine = onnxruntimeEngine(1);
 const opened = inspectModel({ file, corrections: {} });
 if (!isModel(opened)) throw new Error(opened.message);
-const { inr, inspection } = opened;
+const { inr } = opened;
+const inspection = { ...opened.inspection, corrections: {} };
 const FRAMES = 16;
 const names = ['layers.1.conv.conv', 'layers.2.conv.conv', 'head_layers.2'];
 
