@@ -326,11 +326,12 @@ async function cluster(args: string[]): Promise<void> {
   const named = {
     ...whole,
     points: points.map(({ neuron, x, y, cluster, ...of }) => ({ ...whose(of), neuron, x, y, cluster })),
-    summaries: summaries.map(({ size, nearest, layerMix, affinities }) => ({
+    summaries: summaries.map(({ size, nearest, layerMix, affinities, motion }) => ({
       size,
       nearest: nearest.map(({ neuron, ...of }) => ({ ...whose(of), neuron })),
       layerMix: layerMix.map(({ count, ...of }) => ({ ...whose(of), count })),
       affinities,
+      ...(motion && { motion }),
     })),
   };
   if (values.json) {
@@ -346,12 +347,14 @@ async function cluster(args: string[]): Promise<void> {
   print(
     `${points.length} neurons in ${whole.clusters} clusters (${how}), ${whole.deadLeftOut} dead left out`,
   );
-  for (const [index, { size, nearest, layerMix }] of named.summaries.entries()) {
+  for (const [index, { size, nearest, layerMix, motion }] of named.summaries.entries()) {
     const of = ({ layer, model }: { layer: string; model?: number }) =>
       model === undefined ? layer : `${'ABCDEFGH'[model] ?? model + 1}:${layer}`;
     const mix = layerMix.map(({ count, ...layer }) => `${of(layer)} ${count}`).join(', ');
     const members = nearest.slice(0, 4).map(({ neuron, ...layer }) => `${of(layer)} #${neuron}`);
-    print(`  ${index}: ${size} neurons (${mix}); nearest the centre: ${members.join(', ')}`);
+    print(
+      `  ${index}: ${size} neurons (${mix}); nearest the centre: ${members.join(', ')}${motion ? `; with motion r ${motion.correlation.toFixed(2)}` : ''}`,
+    );
   }
 }
 

@@ -47,14 +47,24 @@ export function preferences(
   { labels, areas, regions }: Pick<Partition, 'labels' | 'areas' | 'regions'>,
 ): Float64Array {
   const pixels = labels.length;
-  const delta = new Float64Array(neurons * regions);
-  const sums = new Float64Array(regions);
+  const sums = new Float64Array(neurons * regions);
   for (let i = 0; i < neurons; i++) {
-    const map = data.subarray(i * pixels, (i + 1) * pixels);
-    const total = addByRegion(map, labels, sums);
+    const own = sums.subarray(i * regions, (i + 1) * regions);
+    addByRegion(data.subarray(i * pixels, (i + 1) * pixels), labels, own);
+  }
+  return deviations(sums, areas, pixels);
+}
+
+/** δ from Σ|C| by neuron and region, `[neurons, regions]`. @param areas none of them 0 */
+export function deviations(sums: Float64Array, areas: ArrayLike<number>, pixels: number): Float64Array {
+  const regions = areas.length;
+  const delta = new Float64Array(sums.length);
+  for (let from = 0; from < sums.length; from += regions) {
+    let total = 0;
+    for (let g = 0; g < regions; g++) total += sums[from + g];
     for (let g = 0; g < regions; g++) {
       const expected = (total * areas[g]) / pixels;
-      delta[i * regions + g] = total > 0 ? (sums[g] - expected) / expected : NaN;
+      delta[from + g] = total > 0 ? (sums[from + g] - expected) / expected : NaN;
     }
   }
   return delta;
@@ -150,7 +160,7 @@ export function compare(observed: number, random: readonly number[]): Comparison
 }
 
 /** Fisher and Yates. */
-function shuffle(labels: Uint16Array, random: () => number): void {
+export function shuffle(labels: Uint16Array, random: () => number): void {
   for (let k = labels.length - 1; k > 0; k--) {
     const other = Math.floor(random() * (k + 1));
     const label = labels[k];

@@ -1,6 +1,8 @@
 /** Neurons grouped by where in the picture they contribute (tracing.md §4). */
 import { UMAP } from 'umap-js';
 import { UsageError, type CancelToken } from '../errors';
+import { affinities as meanDeviations, deviations, renumbered, shuffle } from './affinity';
+import { pearson } from './correlation';
 import { PreviewAccumulator } from './previews';
 import { sampleIndices, seededRandom } from './random';
 import { kmeansCentres, partition, pause, type Partition } from './regions';
@@ -13,6 +15,7 @@ import type {
   ModelNeuron,
   RegionFeature,
 } from './types';
+import { randomShifts, shifted } from './video/motionChance';
 
 /** Candidates for the suggested number of clusters. */
 const SUGGESTED = { from: 2, to: 12 };
@@ -42,6 +45,16 @@ export interface Embedding {
     readonly value: Float64Array;
     readonly random: Float64Array;
   }[];
+  /** Of a video: each neuron's correlation with motion, and with motion moved elsewhere. */
+  readonly motion?: { readonly value: Float64Array; readonly random: Float64Array };
+}
+
+/** What moves between the frame that is traced and the one beside it. */
+export interface Moving {
+  /** Of the other frame: the same layers. */
+  readonly neighbour: Pick<Trace, 'map'>;
+  /** Length of the optical flow, `[H, W]`. */
+  readonly motion: Float32Array;
 }
 
 /** Hands over what the picture is divided into; partitions are kept for the next question. */
@@ -52,6 +65,8 @@ export interface Segments {
 const FEATURES: readonly RegionFeature[] = ['color', 'edge', 'space'];
 /** Pixels that affinities are computed on; of larger pictures every n-th. */
 const AFFINITY_PIXELS = 1 << 16;
+/** Moves of the flow that chance is taken from. */
+const SHIFTS = 19;
 /** Of silhouettes this close to the best, the most clusters are suggested: two nearly always part best, and say least. */
 const SLACK = 0.05;
 
@@ -67,6 +82,7 @@ export async function embedNeurons(
   segments: Segments,
   cancel: CancelToken,
   onProgress: Progress,
+  moving?: Moving,
 ): Promise<Embedding> {
   const [trace, ...others] = traces;
   const { height, width } = trace.inr.signal;
@@ -116,8 +132,14 @@ export async function embedNeurons(
   if (neurons.length === 0) {
     throw new UsageError('All neurons are dead, so there is nothing to group; choose other layers.');
   }
+  const motion =
+    moving && others.length === 0
+      ? await followed(trace, neurons, moving, options.seed, cancel, (fraction) =>
+          onProgress('Comparing with motion', 0.6 + 0.1 * fraction),
+        )
+      : undefined;
   const points = await umap(vectors, options.seed, cancel, (fraction) =>
-    onProgress('Laying neurons out by likeness', 0.6 + 0.3 * fraction),
+    onProgress('Laying neurons out by likeness', 0.7 + 0.2 * fraction),
   );
   const data = new Float32Array(neurons.length * size.height * size.width);
   for (const [k, map] of maps.entries()) data.set(map, k * map.length);
@@ -133,19 +155,46 @@ export async function embedNeurons(
       value: Float64Array.from(value),
       random: Float64Array.from(random),
     })),
+    ...(motion && { motion }),
   };
+}
+
+/** Pearson's correlation of each neuron's change with motion, and its mean with motion moved around the frame. */
+async function followed(
+  trace: Trace,
+  neurons: readonly ModelNeuron[],
+  { neighbour, motion }: Moving,
+  seed: number,
+  cancel: CancelToken,
+  progress: (fraction: number) => void,
+): Promise<NonNullable<Embedding['motion']>> {
+  const { height, width } = trace.inr.signal;
+  const shifts = randomShifts(SHIFTS, height, width, seededRandom(seed));
+  const elsewhere = shifts.map((shift) => shifted(motion, height, width, shift));
+  const value = new Float64Array(neurons.length);
+  const random = new Float64Array(neurons.length);
+  for (const [k, neuron] of neurons.entries()) {
+    if (k % 8 === 0) {
+      await pause(cancel);
+      progress(k / neurons.length);
+    }
+    // A copy: the next map may take the place of this one.
+    const now = (await trace.map(neuron)).data.slice();
+    const { data: other } = await neighbour.map(neuron);
+    const change = now.map((v, p) => Math.abs(Math.abs(v) - Math.abs(other[p])));
+    // A map that does not change follows nothing.
+    const follows = (flow: Float32Array) => pearson(change, flow) || 0;
+    value[k] = follows(motion);
+    random[k] = elsewhere.reduce((sum, flow) => sum + follows(flow), 0) / elsewhere.length;
+  }
+  return { value, random };
 }
 
 /** Regions of every kind, and random ones of the same sizes, at the pixels that affinities are computed on. */
 class Kinds {
   readonly stride: number;
-  /** Per kind: regions as they are, and shuffled. */
-  readonly partitions: readonly {
-    readonly regions: number;
-    readonly areas: Float64Array;
-    readonly labels: Uint16Array;
-    readonly shuffled: Uint16Array;
-  }[];
+  /** Per kind: regions that hold pixels as they are, and shuffled. */
+  readonly partitions: readonly (Partition & { readonly shuffled: Uint16Array })[];
   readonly pixels: number;
 
   constructor(kinds: readonly Uint16Array[], seed: number) {
@@ -154,34 +203,14 @@ class Kinds {
     const random = seededRandom(seed);
     this.partitions = kinds.map((all) => {
       const labels = Uint16Array.from({ length: this.pixels }, (_, p) => all[p * stride]);
-      const regions = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
-      const areas = new Float64Array(regions);
+      const areas = new Uint32Array(labels.reduce((most, label) => Math.max(most, label), 0) + 1);
       for (const label of labels) areas[label]++;
-      const shuffled = labels.slice();
-      for (let p = shuffled.length - 1; p > 0; p--) {
-        const q = Math.floor(random() * (p + 1));
-        [shuffled[p], shuffled[q]] = [shuffled[q], shuffled[p]];
-      }
-      return { regions, areas, labels, shuffled };
+      const held = renumbered(labels, areas);
+      const shuffled = held.labels.slice();
+      shuffle(shuffled, random);
+      return { ...held, shuffled };
     });
   }
-}
-
-/** Mean |δ| over regions that hold pixels, of each neuron. @param sums `[neurons, regions]` of |C| */
-export function meanAffinity(sums: Float64Array, areas: Float64Array, neurons: number): Float64Array {
-  const regions = areas.length;
-  const area = areas.reduce((sum, value) => sum + value, 0);
-  const held = areas.reduce((count, value) => count + (value > 0 ? 1 : 0), 0);
-  return Float64Array.from({ length: neurons }, (_, i) => {
-    const own = sums.subarray(i * regions, (i + 1) * regions);
-    const total = own.reduce((sum, value) => sum + value, 0);
-    if (total === 0) return 0;
-    let deviation = 0;
-    for (let g = 0; g < regions; g++) {
-      if (areas[g] > 0) deviation += Math.abs((own[g] * area) / (total * areas[g]) - 1);
-    }
-    return deviation / held;
-  });
 }
 
 /** Indices of the neurons with the largest totals, ascending; all when they are few. */
@@ -261,9 +290,12 @@ async function describe(
         : Array.from(areas, (pixels, g) => normalised(sums[i * regions + g] / pixels)),
     );
   }
+  // Of neurons that give these pixels nothing, nothing can be told.
+  const byNeuron = (sums: Float64Array, { areas: own, regions: count }: Partition) =>
+    meanDeviations(deviations(sums, own, kinds.pixels), count).map((value) => value || 0);
   const affinities = byKind.map((kind) => ({
-    value: meanAffinity(kind.value, kind.areas, neurons),
-    random: meanAffinity(kind.random, kind.areas, neurons),
+    value: byNeuron(kind.value, kind),
+    random: byNeuron(kind.random, kind),
   }));
   return { size, vectors, maps, affinities };
 }
@@ -410,7 +442,7 @@ export function silhouette(points: Embedding['points'], labels: Uint16Array, see
 }
 
 function summary(
-  { neurons, points, maps, affinities }: Embedding,
+  { neurons, points, maps, affinities, motion }: Embedding,
   labels: Uint16Array,
   centre: readonly number[],
   cluster: number,
@@ -447,5 +479,6 @@ function summary(
       value: meanOf(value),
       random: meanOf(random),
     })),
+    ...(motion && { motion: { correlation: meanOf(motion.value), elsewhere: meanOf(motion.random) } }),
   };
 }

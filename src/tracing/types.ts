@@ -148,6 +148,11 @@ export interface ClusterSummary {
     readonly value: number;
     readonly random: number;
   }[];
+  /**
+   * Of a video: Pearson's correlation of a member's change to the frame beside this one with the optical flow, mean
+   * over members, and the same with the flow moved around the frame.
+   */
+  readonly motion?: { readonly correlation: number; readonly elsewhere: number };
 }
 
 export interface Clustering {

@@ -6,13 +6,11 @@ import type { Trace } from '../tracing/trace';
 import { agreement, randomShifts } from '../tracing/video/motionChance';
 import type { Clip } from './clip';
 import type { Motion } from './protocol';
-import { motionBetween } from './throughTime';
+import { MOST_CONTRIBUTIONS, motionBetween } from './throughTime';
 
 /** Pairs of neighbouring frames that are compared. */
 const PAIRS = 3;
 const SHIFTS = 199;
-/** Contributions of a frame beyond which one pair takes minutes. */
-const MOST_CONTRIBUTIONS = 4e9;
 
 /** Each is compared with the frame before it: the first, a middle and the last that has one. */
 export const sampledPairs = (frames: number): number[] => {

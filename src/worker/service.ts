@@ -31,7 +31,7 @@ import { TraceRegions } from './regions';
 import { digest } from './digest';
 import { framesOf, isFolder } from './frames';
 import { findTarget, readTarget } from './target';
-import { findLabels, motionOf, objectsOf, seriesOf } from './throughTime';
+import { findLabels, motionOf, movingAt, objectsOf, seriesOf } from './throughTime';
 import { writeNpy, writeNpz, type NpzArray } from './npz';
 import type { Pool } from './pool';
 import type { CallName, EventOf, Inspection, Params, Picture, Result, Source } from './protocol';
@@ -282,7 +282,12 @@ export class Service {
       const key = JSON.stringify([layout, others]);
       if (live.embeddingKey !== key) {
         const traces = [live.trace, ...others.map((other) => this.live(other).trace)];
-        live.embedding = await embedNeurons(traces, layout, live.regions, cancel, phase);
+        const moving = live.video && (await movingAt(live.video, live.trace, cancel));
+        try {
+          live.embedding = await embedNeurons(traces, layout, live.regions, cancel, phase, moving);
+        } finally {
+          moving?.neighbour.dispose();
+        }
         live.embeddingKey = key;
       }
       phase('Grouping neurons', 0.95);

@@ -16,6 +16,8 @@ type Progress = (detail: string, fraction: number) => void;
 
 /** Frames that a curve over time has at most; longer clips are sampled evenly. */
 const MOST_POINTS = 128;
+/** Contributions of a frame beyond which comparing two takes minutes. */
+export const MOST_CONTRIBUTIONS = 4e9;
 /** Neurons named for each object. */
 const TOP = 8;
 const LABEL_FOLDERS = ['labels', 'masks', 'objects', 'segmentation', 'annotations', 'Annotations'];
@@ -53,16 +55,9 @@ export async function motionBetween(
   onProgress: Progress,
 ): Promise<Motion> {
   const { trace, frame } = now;
-  const { height, width, channels } = trace.inr.signal;
-  const targets = [clip.targetOf(frame - 1), clip.targetOf(frame)];
-  const range = trace.inr.outputRange;
-  const grey = (values: Float32Array): Grey => greyOf(values, height, width, channels);
-  const given = targets[0] && targets[1];
+  const { height, width } = trace.inr.signal;
   onProgress('Following what moves', 0);
-  const [first, second] = given
-    ? [grey(targets[0]!.values), grey(targets[1]!.values)]
-    : [grey(scaled(await clip.values(frame - 1), range)), grey(scaled(await clip.values(frame), range))];
-  const flow = opticalFlow(first, second);
+  const { flow, given } = await flowTo(clip, frame, trace.inr.outputRange);
   const moved = magnitude(flow);
   cancel.throwIfCancelled();
   const before = await clip.maps(frame - 1, cancel);
@@ -90,6 +85,37 @@ export async function motionBetween(
     direction: { x: flow.x, y: flow.y },
     layers,
   };
+}
+
+/** Optical flow from the frame before, of the frames given, else of the reconstruction. */
+async function flowTo(clip: Clip, frame: number, range: readonly [number, number]) {
+  const { height, width, channels } = clip.signal;
+  const targets = [clip.targetOf(frame - 1), clip.targetOf(frame)];
+  const grey = (values: Float32Array): Grey => greyOf(values, height, width, channels);
+  const given = targets[0] && targets[1];
+  const [first, second] = given
+    ? [grey(targets[0]!.values), grey(targets[1]!.values)]
+    : [grey(scaled(await clip.values(frame - 1), range)), grey(scaled(await clip.values(frame), range))];
+  return { flow: opticalFlow(first, second), given: given !== undefined };
+}
+
+/**
+ * What moves at a traced frame: since the one before, or at the first until the one behind. The neighbour is the
+ * caller's to dispose of; undefined where comparing maps would take minutes. @throws CancelledError
+ */
+export async function movingAt(
+  clip: Clip,
+  trace: Trace,
+  cancel: CancelToken,
+): Promise<{ readonly neighbour: Trace; readonly motion: Float32Array } | undefined> {
+  const frame = Math.round(trace.frame);
+  const { height, width } = clip.signal;
+  const neurons = trace.layers.reduce((sum, layer) => sum + layer.neurons, 0);
+  if (neurons * height * width > MOST_CONTRIBUTIONS) return undefined;
+  const { flow } = await flowTo(clip, Math.max(1, frame), trace.inr.outputRange);
+  cancel.throwIfCancelled();
+  const neighbour = await clip.maps(frame > 0 ? frame - 1 : 1, cancel);
+  return { neighbour, motion: magnitude(flow) };
 }
 
 /** Total contributions of some neurons over the clip. @throws CancelledError */

@@ -214,7 +214,7 @@ export class ClusterCard extends LitElement {
 
   /** What the members care about: mean |δ| as a bar, that of random regions as a mark. */
   private affinities() {
-    const { affinities } = this.summary;
+    const { affinities, motion } = this.summary;
     if (affinities.length === 0) return nothing;
     const width = (value: number) =>
       `${Math.min(100, (100 * value) / Math.max(this.largestAffinity, 1e-12))}%`;
@@ -227,7 +227,18 @@ export class ClusterCard extends LitElement {
           ><span class="number">${times}</span></span
         >`;
       })}
+      ${motion ? this.motion(motion) : nothing}
     </div>`;
+  }
+
+  /** How well the members' change agrees with motion: r as a bar, that with motion moved elsewhere as a mark. */
+  private motion({ correlation, elsewhere }: NonNullable<ClusterSummary['motion']>) {
+    const width = (r: number) => `${100 * Math.min(1, Math.max(0, r))}%`;
+    const title = `Correlation of the members' change with optical flow: r ${significant(correlation)}, with the flow moved around the frame ${significant(elsewhere)}`;
+    return html`<span title=${title} data-testid="cluster-motion"
+      >motion<i style="--value: ${width(correlation)}; --random: ${width(elsewhere)}"></i
+      ><span class="number">r ${correlation.toFixed(2).replace('-', '−')}</span></span
+    >`;
   }
 
   private member(neuron: ModelNeuron, selected: NeuronSet) {

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CancelledError, neverCancelled, UsageError } from '../../../src/errors';
-import { clusterEmbedding, meanAffinity, silhouette, type Embedding } from '../../../src/tracing/clustering';
+import { affinities, deviations } from '../../../src/tracing/affinity';
+import { clusterEmbedding, silhouette, type Embedding } from '../../../src/tracing/clustering';
 import type { ClusterOptions, Clustering } from '../../../src/tracing/types';
 import { Service } from '../../../src/worker/service';
 import { traceFile } from '../../support';
@@ -32,8 +33,15 @@ it('computes how much neurons care about regions as NumPy does', () => {
   const { sums, areas, affinity } = JSON.parse(
     readFileSync(path.join(root, 'test/fixtures/tracing/cluster-affinity.json'), 'utf8'),
   ) as { sums: number[][]; areas: number[]; affinity: number[] };
-  const found = meanAffinity(Float64Array.from(sums.flat()), Float64Array.from(areas), sums.length);
-  for (const [i, value] of affinity.entries()) expect(found[i]).toBeCloseTo(value, 10);
+  // Regions without pixels are gone before.
+  const held = areas.filter((area) => area > 0);
+  const own = sums.flatMap((row) => row.filter((_, g) => areas[g] > 0));
+  const pixels = held.reduce((sum, area) => sum + area, 0);
+  const found = affinities(deviations(Float64Array.from(own), held, pixels), held.length);
+  for (const [i, value] of affinity.entries()) {
+    if (sums[i].every((sum) => sum === 0)) expect(found[i]).toBeNaN();
+    else expect(found[i]).toBeCloseTo(value, 10);
+  }
 });
 
 describe('clusterEmbedding', () => {

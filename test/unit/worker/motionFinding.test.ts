@@ -31,5 +31,16 @@ it('the sample’s neurons change where the ball moves, against flow moved elsew
   const html = reportHtml(found);
   expect(html).toContain('what moves at frame 8');
   expect(html).toContain('output channels taken away');
+  // Clusters by place: those over the ball's path change with it, against the flow moved elsewhere.
+  const grouping = { features: 'space', seed: 0, layers: [3], clusters: 3 } as const;
+  const { summaries } = await service.call(
+    'cluster',
+    { trace: 'a', options: grouping },
+    () => {},
+    neverCancelled,
+  );
+  for (const { motion: follows } of summaries) expect(Math.abs(follows!.elsewhere)).toBeLessThan(0.1);
+  const best = Math.max(...summaries.map(({ motion: follows }) => follows!.correlation));
+  expect(best).toBeGreaterThan(0.2);
   await service.call('close', { trace: 'a' }, () => {}, neverCancelled);
 }, 60_000);
