@@ -165,19 +165,23 @@ export class GraphBuilder {
   /**
    * `[1, inputs, h, w]` → `[1, outputs, h', w']`.
    * @param weight `[outputs, inputs / groups, kernel height, kernel width]`
-   * @param padding zeros on each side
+   * @param padding zeros on each side, or above, left, below and right
    */
   conv2d(
     x: string,
     weight: Constant,
     bias: Float32Array | null,
-    options: { readonly padding?: number; readonly stride?: number; readonly groups?: number } = {},
+    options: {
+      readonly padding?: number | readonly [number, number, number, number];
+      readonly stride?: number;
+      readonly groups?: number;
+    } = {},
   ): string {
     const { padding = 0, stride = 1, groups = 1 } = options;
     const inputs = [x, this.constant(weight.data, weight.shape)];
     if (bias) inputs.push(this.constant(bias, [bias.length]));
     return this.op('Conv', inputs, {
-      pads: { ints: [padding, padding, padding, padding] },
+      pads: { ints: typeof padding === 'number' ? [padding, padding, padding, padding] : padding },
       strides: { ints: [stride, stride] },
       group: { int: groups },
     });

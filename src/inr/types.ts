@@ -60,8 +60,10 @@ export interface TracedLayer {
   readonly inputImaginary?: string;
   /** Graph value of the affine result before the activation: `[outputs, P]` or `[1, outputs, h, w]`. */
   readonly preActivation: string;
-  /** Row-major `[outputs, inputs]`, or `[outputs, inputs, k, k]`. For complex layers the real part. */
+  /** Row-major `[outputs, inputs]`, or `[outputs, inputs, height, width]`. For complex layers the real part. */
   readonly weight: Float32Array;
+  /** Height and width of a convolution's kernels; square when omitted. */
+  readonly kernel?: readonly [height: number, width: number];
   readonly weightImaginary?: Float32Array;
   readonly bias: Float32Array | null;
   readonly biasImaginary?: Float32Array;

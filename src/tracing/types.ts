@@ -56,8 +56,8 @@ export interface ConvolutionShape {
   readonly inputs: number;
   /** Output channels of the convolution; PixelShuffle makes `outputs / shuffle²` of them. */
   readonly outputs: number;
-  /** Side of a kernel. */
-  readonly kernel: number;
+  /** Height and width of a kernel. */
+  readonly kernel: readonly [number, number];
   /** Factor of the PixelShuffle behind it; 1 without one. */
   readonly shuffle: number;
 }

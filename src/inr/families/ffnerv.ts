@@ -21,9 +21,9 @@ const quantised = (values: Float32Array, wbit: number): Float32Array => {
 function dense(conv: Convolution, groups: number): Convolution {
   if (groups === 1) return conv;
   const { outputs, inputs, kernel } = conv;
-  const area = kernel * kernel;
+  const area = kernel[0] * kernel[1];
   const all = inputs * groups;
-  const weight = new Tensor('float32', [outputs, all, kernel, kernel], () => {
+  const weight = new Tensor('float32', [outputs, all, ...kernel], () => {
     const own = conv.weight.read();
     const out = new Float32Array(outputs * all * area);
     for (let o = 0; o < outputs; o++) {
@@ -48,8 +48,8 @@ function firstOutputs(conv: Convolution, outputs: number): Convolution {
   return {
     ...conv,
     outputs,
-    weight: new Tensor('float32', [outputs, inputs, kernel, kernel], () =>
-      conv.weight.read().slice(0, outputs * inputs * kernel * kernel),
+    weight: new Tensor('float32', [outputs, inputs, ...kernel], () =>
+      conv.weight.read().slice(0, outputs * inputs * kernel[0] * kernel[1]),
     ),
     bias: bias && new Tensor('float32', [outputs], () => bias.read().slice(0, outputs)),
   };

@@ -155,7 +155,8 @@ function hnervParts({ tensors }: Candidate): HnervParts | Near | undefined {
   if (!down || !convolutions || !head || head.outputs > 4) return { likeness: 0.7, missing };
   const blocks = blocksOf(convolutions, head, convolutions[0].inputs);
   const area = down.outputs / convolutions[0].inputs;
-  if (!blocks || !Number.isInteger(area) || down.kernel !== 1) return { likeness: 0.7, missing };
+  if (!blocks || !Number.isInteger(area) || down.kernel.some((side) => side !== 1))
+    return { likeness: 0.7, missing };
   if ([...tensors.keys()].some((name) => /decoder\.\d+\.(norm|bn)\.weight$/.test(name))) {
     return { likeness: 0.7, missing: 'decoders with normalisation layers are not known' };
   }

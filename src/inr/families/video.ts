@@ -22,22 +22,29 @@ export interface Convolution {
   readonly name: string;
   readonly outputs: number;
   readonly inputs: number;
-  readonly kernel: number;
-  /** `[outputs, inputs, kernel, kernel]` */
+  readonly kernel: readonly [height: number, width: number];
+  /** `[outputs, inputs, height, width]` */
   readonly weight: Tensor;
   readonly bias: Tensor | undefined;
 }
 
-/** A square, odd convolution stored under `name`, or undefined. */
+/** A convolution stored under `name`, or undefined. */
 export function convolution(tensors: ReadonlyMap<string, Tensor>, name: string): Convolution | undefined {
   const weight = tensors.get(`${name}.weight`);
   if (weight?.shape.length !== 4 || weight.isComplex) return undefined;
-  const [outputs, inputs, kernel, other] = weight.shape;
-  if (kernel !== other || kernel % 2 === 0) return undefined;
+  const [outputs, inputs, height, width] = weight.shape;
   const bias = tensors.get(`${name}.bias`);
   if (bias && bias.size !== outputs) return undefined;
-  return { name, outputs, inputs, kernel, weight, bias };
+  return { name, outputs, inputs, kernel: [height, width], weight, bias };
 }
+
+/** Above, left, below and right: PyTorch's `same`, whose odd zero is at the end. */
+const samePadding = ([height, width]: Convolution['kernel']): [number, number, number, number] => [
+  (height - 1) >> 1,
+  (width - 1) >> 1,
+  height >> 1,
+  width >> 1,
+];
 
 /** Adds a convolution to the graph and to the traced layers; no activation follows when none is given. */
 type Convolve = (conv: Convolution, x: string, act?: Act) => string;
@@ -211,7 +218,7 @@ export function buildDecoder(plan: DecoderPlan, settings: Settings): Network {
   ): string => {
     const [weight, bias] = [conv.weight.read(), conv.bias?.read() ?? null];
     const preActivation = graph.conv2d(input, { shape: conv.weight.shape, data: weight }, bias, {
-      padding: (conv.kernel - 1) / 2,
+      padding: samePadding(conv.kernel),
     });
     layers.push({
       name: conv.name,
@@ -221,6 +228,7 @@ export function buildDecoder(plan: DecoderPlan, settings: Settings): Network {
       input,
       preActivation,
       weight,
+      ...(conv.kernel[0] !== conv.kernel[1] && { kernel: conv.kernel }),
       bias,
       ...(stride > 1 && { shuffle: stride }),
       activation: following.kind,

@@ -90,8 +90,8 @@ export class KernelPath {
     this.activation = activationOf(own);
     const { shuffle } = this;
     const phases = Array.from({ length: shuffle }, (_, phase) => phase);
-    const rows = phases.map((phase) => this.axis(later, height, phase));
-    const columns = phases.map((phase) => this.axis(later, width, phase));
+    const rows = phases.map((phase) => this.axis(later, height, phase, 0));
+    const columns = phases.map((phase) => this.axis(later, width, phase, 1));
     const offset = this.offsetOf(later);
     const toPreview = {
       rows: Taps.cells(this.frameHeight, this.previewSize.height),
@@ -109,12 +109,12 @@ export class KernelPath {
     loops.prepare(this.branches.flatMap(({ stages, last, preview }) => [...stages, last, preview]));
   }
 
-  /** The stages along one axis, the last one to the frame. */
-  private axis(later: readonly TracedLayer[], n: number, phase: number): Taps[] {
+  /** The stages along one axis (rows 0, columns 1), the last one to the frame. */
+  private axis(later: readonly TracedLayer[], n: number, phase: number, axis: 0 | 1): Taps[] {
     const stages: Taps[] = [];
     let pending = this.shuffle > 1 ? Taps.embedding(n, this.shuffle, phase) : Taps.identity(n);
     for (const layer of later) {
-      const filtered = Taps.mean(pending.outputs, kernelSize(layer)).after(pending);
+      const filtered = Taps.mean(pending.outputs, kernelSize(layer)[axis]).after(pending);
       if (layer.last) pending = filtered;
       else {
         stages.push(filtered);
@@ -128,8 +128,12 @@ export class KernelPath {
   private offsetOf([next]: readonly TracedLayer[]): Stage['offset'] {
     const { shuffle, activation } = this;
     if (shuffle === 1 || !activation || activation.atZero === 0 || !next) return null;
-    const ones = (n: number) => Taps.mean(n * shuffle, kernelSize(next)).ones();
-    return { rows: ones(this.height).map((v) => v * activation.atZero), columns: ones(this.width) };
+    const [rows, columns] = kernelSize(next);
+    const ones = (n: number, kernel: number) => Taps.mean(n * shuffle, kernel).ones();
+    return {
+      rows: ones(this.height, rows).map((v) => v * activation.atZero),
+      columns: ones(this.width, columns),
+    };
   }
 
   /** The affine result of a kernel, good until the next call. @param plane see `KernelConvolution.run` */

@@ -1,6 +1,6 @@
 import type { TracedLayer } from '../../inr/types';
 import { apply } from './activation';
-import { kernelSize } from './convolution';
+import { kernelSize, reachBefore } from './convolution';
 import type { Stage } from './loops';
 import type { KernelPath } from './path';
 
@@ -66,8 +66,9 @@ export function kernelsAtPixel(
 ): Float32Array {
   const { inputs, outputs } = layer;
   const { height, width, activation } = path;
-  const kernel = kernelSize(layer);
-  const reach = (kernel - 1) / 2;
+  const [rows, columns] = kernelSize(layer);
+  const taps = rows * columns;
+  const [above, before] = [rows, columns].map(reachBefore);
   const pixel = { top: row, bottom: row + 1, left: column, right: column + 1 };
   const plans = path.branches.map(({ stages, last }) => {
     const all = [...stages, last];
@@ -80,10 +81,7 @@ export function kernelsAtPixel(
     const plane = input.subarray(i * height * width, (i + 1) * height * width);
     for (let o = 0; o < outputs; o++) {
       const { all, windows } = plans[o % plans.length];
-      const weights = layer.weight.subarray(
-        (o * inputs + i) * kernel ** 2,
-        (o * inputs + i + 1) * kernel ** 2,
-      );
+      const weights = layer.weight.subarray((o * inputs + i) * taps, (o * inputs + i + 1) * taps);
       let values: Float32Array = convolved(windows[0], (layer.bias?.[o] ?? 0) / inputs, weights);
       for (const [k, stage] of all.entries()) {
         if (activation) apply(activation, values);
@@ -99,11 +97,13 @@ export function kernelsAtPixel(
       for (let y = top; y < bottom; y++) {
         for (let x = left; x < right; x++) {
           let sum = bias;
-          for (let dy = -reach; dy <= reach; dy++) {
-            if (y + dy < 0 || y + dy >= height) continue;
-            for (let dx = -reach; dx <= reach; dx++) {
-              if (x + dx < 0 || x + dx >= width) continue;
-              sum += weights[(dy + reach) * kernel + dx + reach] * plane[(y + dy) * width + x + dx];
+          for (let j = 0; j < rows; j++) {
+            const from = y + j - above;
+            if (from < 0 || from >= height) continue;
+            for (let k = 0; k < columns; k++) {
+              const at = x + k - before;
+              if (at < 0 || at >= width) continue;
+              sum += weights[j * columns + k] * plane[from * width + at];
             }
           }
           out[at++] = sum;

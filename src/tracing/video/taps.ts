@@ -1,3 +1,5 @@
+import { reachBefore } from './convolution';
+
 /**
  * A linear map along one axis of a picture whose outputs each read a few inputs next to one another:
  * `out[y] = Σ_k weights[y·width + k] · in[start[y] + k]`. Mean filters, up-sampling and placing values at
@@ -48,12 +50,12 @@ export class Taps {
     return Taps.of(n, n * factor, (y) => ({ start: Math.floor(y / factor), weights: [1] }));
   }
 
-  /** Mean of `kernel` neighbours; those beyond the ends are zero and counted. */
+  /** Mean of `kernel` neighbours, as a convolution reads them; those beyond the ends are zero and counted. */
   static mean(n: number, kernel: number): Taps {
-    const reach = (kernel - 1) / 2;
+    const before = reachBefore(kernel);
     return Taps.of(n, n, (y) => {
-      const start = Math.max(0, y - reach);
-      const end = Math.min(n, y + reach + 1);
+      const start = Math.max(0, y - before);
+      const end = Math.min(n, y - before + kernel);
       return { start, weights: Array.from({ length: end - start }, () => 1 / kernel) };
     });
   }

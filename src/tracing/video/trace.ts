@@ -476,9 +476,9 @@ function definition({ layer, from, path }: Kernels): string {
   const sigma = path.activation ? layer.activation.toUpperCase() : '';
   const own = `${sigma}(W_oi ∗ x_i + b_o/n)`;
   const behindIt = from.slice(1).map((l) => {
-    const k = kernelSize(l);
+    const k = kernelSize(l).join('×');
     const scale = l.shuffle ?? 1;
-    return `mean ${k}×${k}${l.last ? '' : `, up ×${scale}, ${sigma}`}`;
+    return `mean ${k}${l.last ? '' : `, up ×${scale}, ${sigma}`}`;
   });
   return [layer.shuffle ? `${own} at its phase` : own, ...behindIt].join(' → ');
 }

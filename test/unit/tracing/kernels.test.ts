@@ -20,18 +20,25 @@ import {
 
 const acts = ['gelu', 'relu', 'swish', 'tanh', 'sigmoid', 'softplus', 'leaky-relu'] as const;
 
+type Sides = readonly [height: number, width: number];
+
 interface Shape {
   readonly height: number;
   readonly width: number;
   readonly inputs: number;
-  readonly blocks: readonly { readonly channels: number; readonly stride: number; readonly kernel: number }[];
-  readonly headKernel: number;
+  readonly blocks: readonly { readonly channels: number; readonly stride: number; readonly kernel: Sides }[];
+  readonly headKernel: Sides;
   readonly act: (typeof acts)[number];
   readonly scale: number;
   readonly seed: number;
 }
 
-const kernelSizes = fc.constantFrom(1, 3, 5, 7);
+const side = fc.constantFrom(1, 2, 3, 4, 5, 7);
+// Most are square.
+const kernelSizes = fc.oneof(
+  side.map((n): Sides => [n, n]),
+  fc.tuple(side, side),
+);
 const shapes: fc.Arbitrary<Shape> = fc.record({
   height: fc.integer({ min: 1, max: 6 }),
   width: fc.integer({ min: 1, max: 7 }),
@@ -52,11 +59,12 @@ const shapes: fc.Arbitrary<Shape> = fc.record({
   seed: fc.integer({ min: 1, max: 1e6 }),
 });
 
+const area = ([height, width]: Sides) => height * width;
 /** Values that the plain rules go through. */
 const work = ({ height, width, inputs, blocks, headKernel }: Shape) => {
   const pixels = height * width * blocks.reduce((scale, { stride }) => scale * stride ** 2, 1);
   const outputs = blocks.length > 0 ? blocks[0].channels * blocks[0].stride ** 2 : 3;
-  return inputs * outputs * pixels * (headKernel ** 2 + blocks.reduce((a, b) => a + b.kernel ** 2, 0));
+  return inputs * outputs * pixels * (area(headKernel) + blocks.reduce((a, b) => a + area(b.kernel), 0));
 };
 
 function made({ height, width, inputs, blocks, headKernel, act, scale, seed }: Shape): KernelLayer {
@@ -80,7 +88,8 @@ function made({ height, width, inputs, blocks, headKernel, act, scale, seed }: S
       outputs,
       input: '',
       preActivation: '',
-      weight: random(outputs * channels * kernel ** 2),
+      weight: random(outputs * channels * area(kernel)),
+      ...(kernel[0] !== kernel[1] && { kernel }),
       bias: k % 2 === 0 ? random(outputs) : null,
       ...(!last && { shuffle: stride }),
       activation: last ? ('identity' as const) : act,
@@ -99,21 +108,26 @@ type Plane = readonly (readonly number[])[];
 const grid = (height: number, width: number, at: (y: number, x: number) => number): Plane =>
   Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => at(y, x)));
 const sizeOf = (plane: Plane) => [plane.length, plane[0].length] as const;
-const kernelOf = ({ weight, inputs, outputs }: TracedLayer) => Math.sqrt(weight.length / inputs / outputs);
+const kernelOf = ({ weight, kernel, inputs, outputs }: TracedLayer): Sides => {
+  const side = Math.sqrt(weight.length / inputs / outputs);
+  return kernel ?? [side, side];
+};
 
-function correlate(plane: Plane, kernel: number, weight: (k: number) => number, bias: number): Plane {
-  const reach = (kernel - 1) / 2;
+/** With PyTorch's padding `same`. */
+function correlate(plane: Plane, kernel: Sides, weight: (k: number) => number, bias: number): Plane {
+  const [height, width] = kernel;
+  const [above, before] = kernel.map((n) => Math.floor((n - 1) / 2));
   return grid(...sizeOf(plane), (y, x) => {
     let sum = bias;
-    for (let k = 0; k < kernel ** 2; k++) {
-      const value = plane[y + Math.floor(k / kernel) - reach]?.[x + (k % kernel) - reach] ?? 0;
+    for (let k = 0; k < height * width; k++) {
+      const value = plane[y + Math.floor(k / width) - above]?.[x + (k % width) - before] ?? 0;
       sum += weight(k) * value;
     }
     return sum;
   });
 }
 
-const mean = (plane: Plane, kernel: number) => correlate(plane, kernel, () => 1 / kernel ** 2, 0);
+const mean = (plane: Plane, kernel: Sides) => correlate(plane, kernel, () => 1 / area(kernel), 0);
 
 /** Of one kernel, before PixelShuffle. */
 function plainKernel(
@@ -122,7 +136,7 @@ function plainKernel(
   o: number,
 ): Plane {
   const kernel = kernelOf(own);
-  const weights = own.weight.subarray((o * own.inputs + i) * kernel ** 2);
+  const weights = own.weight.subarray((o * own.inputs + i) * area(kernel));
   const x = grid(height, width, (r, c) => input[(i * height + r) * width + c]);
   return correlate(x, kernel, (k) => weights[k], (own.bias?.[o] ?? 0) / own.inputs);
 }
@@ -192,10 +206,10 @@ describe('kernels of decoders of any shape', () => {
           );
           const largest = maps.flat().reduce((most, v) => Math.max(most, Math.abs(v)), 0);
           const near = 1e-5 * largest + 1e-12;
-          const area = kernels.height * kernels.width;
+          const size = kernels.height * kernels.width;
           for (const [k, map] of maps.entries()) {
             const input = Math.floor(k / outputs);
-            path.convolve(kernels.input.subarray(input * area, (input + 1) * area), input, k % outputs);
+            path.convolve(kernels.input.subarray(input * size, (input + 1) * size), input, k % outputs);
             path.descend(k % outputs);
             expect(furthest(path.map(), map)).toBeLessThanOrEqual(near);
           }
@@ -228,7 +242,7 @@ describe('kernels of decoders of any shape', () => {
             whole
               ? Math.max(...all.flatMap(({ residuals }) => residuals!.map(({ largest }) => largest)))
               : residualOf(kernels, path.activation, 0, added(all.map(({ affine }) => affine!))).largest;
-          const magnitude = inputs * kernelOf(kernels.layers[0]) ** 2 * shape.scale ** 2;
+          const magnitude = inputs * area(kernelOf(kernels.layers[0])) * shape.scale ** 2;
           expect(worst(shares)).toBeLessThanOrEqual(1e-6 * magnitude);
           // Another result is noticed, wherever it differs.
           const { result } = kernels;

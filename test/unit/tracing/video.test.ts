@@ -22,6 +22,7 @@ function open(file: string): Inr {
 describe.each([
   ['hnerv-mode', 2],
   ['nerv', 3],
+  ['even', 1],
 ] as const)('%s', (name, frame) => {
   const inr = open(path.join(fixtures, `${name}.pt`));
   const { height, width } = inr.signal;
