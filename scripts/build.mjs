@@ -42,6 +42,16 @@ const tensorflowModules = {
   },
 };
 
+/** TensorFlow.js is a file of its own beside the bundles, so that starting one does not read it. */
+const tensorflowApart = {
+  name: 'tensorflow-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/library$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './tensorflow.js', external: true } : undefined,
+    );
+  },
+};
+
 const node = {
   ...shared,
   platform: 'node',
@@ -49,7 +59,7 @@ const node = {
   target: 'node20',
   // node-fetch: TensorFlow.js asks for it only where there is no fetch.
   external: ['vscode', 'onnxruntime-node', 'node-fetch'],
-  plugins: [tensorflowModules],
+  plugins: [tensorflowModules, tensorflowApart],
 };
 
 async function configurations() {
@@ -60,6 +70,8 @@ async function configurations() {
       entryPoints: {
         extension: 'src/extension.ts',
         worker: 'src/worker/main.ts',
+        tiles: 'src/worker/tiles.ts',
+        tensorflow: 'src/engine/tfjs/library.ts',
         code: 'src/code/worker.ts',
       },
       outdir,

@@ -16,7 +16,7 @@ import type {
   Result,
   TraceResult,
 } from '../worker/protocol';
-import { Pool, workerScript } from '../worker/pool';
+import { Pool, tilesScript } from '../worker/pool';
 import { isFolder } from '../worker/frames';
 import { Service } from '../worker/service';
 import { comparisonJson, comparisonText } from './comparison';
@@ -149,7 +149,7 @@ function frameOrTime({ frame, time }: { frame?: string; time?: string }) {
 }
 
 class Run {
-  private readonly service = new Service(new Pool(workerScript()));
+  private readonly service = new Service(new Pool(tilesScript()));
   private cancelled = false;
   private readonly cancel: CancelToken;
 

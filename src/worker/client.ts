@@ -5,7 +5,7 @@ import { endNativeCalls, NativeCalls } from '../engine/nativeCalls';
 import { refuseTelemetry } from '../engine/telemetry';
 import { CancelledError } from '../errors';
 import { reviveError } from './errors';
-import type { ThreadData } from './pool';
+import type { ThreadData } from './poolProtocol';
 import type { CallMessage, CallName, EventOf, Params, Result, WorkerMessage } from './protocol';
 
 const OUT_OF_MEMORY = 'ERR_WORKER_OUT_OF_MEMORY';
@@ -71,7 +71,7 @@ export class WorkerClient {
     this.nativeCalls = nativeCalls;
     const worker = new Worker(this.script, {
       name: 'neural-canvas',
-      workerData: { role: 'calls', nativeCalls: nativeCalls.shared } satisfies ThreadData,
+      workerData: { nativeCalls: nativeCalls.shared } satisfies ThreadData,
       resourceLimits: { maxOldGenerationSizeMb: this.heapMegabytes() },
     });
     worker.on('message', (message: WorkerMessage) => {

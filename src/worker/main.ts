@@ -4,7 +4,8 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { countNativeCallsWith, endNativeCalls } from '../engine/nativeCalls';
 import { CancelledError, type CancelToken } from '../errors';
 import { serialiseError } from './errors';
-import { Pool, servePool, workerScript, type ThreadData } from './pool';
+import { Pool, tilesScript } from './pool';
+import type { ThreadData } from './poolProtocol';
 import type { CallMessage, WorkerMessage } from './protocol';
 import { Service } from './service';
 
@@ -15,15 +16,13 @@ if (process.platform === 'linux') os.setPriority(5);
 const port = parentPort;
 if (!port) throw new Error('worker.js runs in a worker thread only.');
 
-const { role, nativeCalls } = workerData as ThreadData;
-const own = countNativeCallsWith(nativeCalls);
+const own = countNativeCallsWith((workerData as ThreadData).nativeCalls);
 // An error that nobody caught ends this thread, and with it the pool's.
-if (role === 'calls') process.once('exit', () => endNativeCalls(own));
-if (role === 'pool') servePool(port);
-else serveCalls(port);
+process.once('exit', () => endNativeCalls(own));
+serveCalls(port);
 
 function serveCalls(port: MessagePort): void {
-  const service = new Service(new Pool(workerScript()));
+  const service = new Service(new Pool(tilesScript()));
   port.on('message', (message: CallMessage) => {
     const { id, call, params } = message;
     const flag = new Int32Array(message.cancel);

@@ -6,32 +6,21 @@
  */
 import os from 'node:os';
 import path from 'node:path';
-import { Worker, type MessagePort } from 'node:worker_threads';
-import { EngineChooser, enginesWith } from '../engine/choose';
+import { Worker } from 'node:worker_threads';
 import type { EngineChoice } from '../engine/choices';
 import { nativeCalls } from '../engine/nativeCalls';
 import { refuseTelemetry } from '../engine/telemetry';
 import { CancelledError, type CancelToken } from '../errors';
-import { drawnSize, runShare, type Pass, type PassShare, type PassTile, type RunPass } from '../tracing/pass';
+import { drawnSize, type PassShare, type PassTile, type RunPass } from '../tracing/pass';
 import {
   contributionsOf,
   inThisThread,
-  shareRound,
   sharesOf,
-  type Round,
   type RoundShare,
   type RunRound,
 } from '../tracing/video/statistics';
-import { reviveError, serialiseError } from './errors';
-import type { SerialisedError } from './protocol';
-
-/** `workerData` of all our threads. */
-export interface ThreadData {
-  /** What the thread is there for: calls of the panels, or tiles of a pass. */
-  readonly role: 'calls' | 'pool';
-  /** `NativeCalls.shared` of the thread that may end it. */
-  readonly nativeCalls: SharedArrayBuffer;
-}
+import { reviveError } from './errors';
+import { NEXT, STOP, type Job, type Reply, type ThreadData } from './poolProtocol';
 
 /** Fewest pixels that make another thread worth its while. */
 const PIXELS_A_THREAD = 4096;
@@ -41,20 +30,6 @@ const SMALLEST_ROUND = 2 ** 25;
 const GRACE = 30_000;
 /** Milliseconds between looks at the token of the pass under way. */
 const POLL = 10;
-
-interface Job {
-  readonly work: { readonly pass: Pass } | { readonly round: Round };
-  readonly choice: EngineChoice;
-  /** Shared: next pixel or share of the kernels that nobody has claimed, and whether to stop. */
-  readonly state: Int32Array<SharedArrayBuffer>;
-}
-const NEXT = 0;
-const STOP = 1;
-
-type Reply =
-  | { readonly tile: PassTile }
-  | { readonly share: PassShare | RoundShare }
-  | { readonly error: SerialisedError };
 
 /** The threads; they start with the first pass and end when there was none for a while. */
 export class Pool {
@@ -67,7 +42,7 @@ export class Pool {
   choice: EngineChoice = 'auto';
 
   /**
-   * @param script the bundled worker, whose main file calls `servePool` in a pool thread
+   * @param script the bundle of `tiles.ts`
    * @param size threads; by default one a core, but for one where threads cannot be told to give way
    * @param smallestRound contributions (kernels × pixels) below which a round stays in the caller's thread
    */
@@ -159,7 +134,7 @@ export class Pool {
 
   private start(): Worker {
     refuseTelemetry();
-    const workerData: ThreadData = { role: 'pool', nativeCalls: nativeCalls.shared };
+    const workerData: ThreadData = { nativeCalls: nativeCalls.shared };
     const thread = new Worker(this.script, { name: 'neural-canvas tiles', workerData });
     // The command line ends when its work is done, whatever threads are waiting.
     thread.unref();
@@ -218,58 +193,5 @@ function share(thread: Worker, job: Job, onTile: (tile: PassTile) => void): Prom
   });
 }
 
-/** What a thread of the pool does: carries out its part of each job that comes. */
-export function servePool(port: MessagePort): void {
-  const engines = new EngineChooser(enginesWith(1));
-  port.on('message', (job: Job) => {
-    serve(job).then(
-      (result) => {
-        const large =
-          'layers' in result
-            ? result.layers.map(({ counts }) => counts)
-            : Object.values(result).filter((value) => ArrayBuffer.isView(value));
-        port.postMessage(
-          { share: result } satisfies Reply,
-          large.map(({ buffer }) => buffer as ArrayBuffer),
-        );
-      },
-      (error: unknown) => port.postMessage({ error: serialiseError(error) } satisfies Reply),
-    );
-  });
-
-  async function serve({ work, choice, state }: Job): Promise<PassShare | RoundShare> {
-    const cancel: CancelToken = {
-      get cancelled() {
-        return Atomics.load(state, STOP) !== 0;
-      },
-      throwIfCancelled() {
-        if (Atomics.load(state, STOP) !== 0) throw new CancelledError();
-      },
-    };
-    if ('round' in work) {
-      const { count } = sharesOf(work.round.kernels.layers[0]);
-      const claimShare = () => {
-        const next = Atomics.add(state, NEXT, 1);
-        return next < count ? next : undefined;
-      };
-      return shareRound(work.round, claimShare, cancel, () => undefined);
-    }
-    const { pass } = work;
-    engines.choice = choice;
-    const { engine } = await engines.chosen();
-    const { height, width } = drawnSize(pass);
-    const pixels = height * width;
-    const claim = (size: number) => {
-      const start = Atomics.add(state, NEXT, size);
-      return start < pixels ? ([start, Math.min(start + size, pixels)] as const) : undefined;
-    };
-    const send = (tile: PassTile) => {
-      const buffers = [tile.output, ...tile.kept.values()].map(({ buffer }) => buffer as ArrayBuffer);
-      port.postMessage({ tile } satisfies Reply, [...new Set(buffers)]);
-    };
-    return runShare(pass, engine, claim, cancel, send);
-  }
-}
-
-/** Where the bundled worker lies, beside the bundle that is running. */
-export const workerScript = () => path.join(__dirname, 'worker.js');
+/** Where the bundle of the pool's threads lies, beside the one that is running. */
+export const tilesScript = () => path.join(__dirname, 'tiles.js');

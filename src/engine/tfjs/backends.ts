@@ -3,10 +3,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
-import { setWasmPaths, version_wasm } from '@tensorflow/tfjs-backend-wasm';
 import { ExitCode, UserError } from '../../errors';
-import { api, type Tf } from './api';
+import type { Tf } from './api';
 
 export interface Backend {
   /** e.g. `tensorflow.js 4.22.0 (wasm, SIMD)` */
@@ -77,7 +75,7 @@ let started: Promise<Backend> | undefined;
 const wasmBackend = () => (started ??= startWasm());
 
 async function startWasm(): Promise<Backend> {
-  const tf = api;
+  const { api: tf, MathBackendCPU, setWasmPaths, version_wasm } = await import('./library');
   setWasmPaths(wasmFolder() + path.sep);
   const events = ['uncaughtException', 'unhandledRejection'] as const;
   const before = events.map((event) => new Set(process.listeners(event as 'uncaughtException')));

@@ -12,14 +12,14 @@ const root = path.resolve(import.meta.dirname, '../../..');
 // Inside the project, so that the bundle finds onnxruntime-node.
 mkdirSync(path.join(root, 'test-results'), { recursive: true });
 const folder = mkdtempSync(path.join(root, 'test-results', 'pool-'));
-const script = path.join(folder, 'worker.js');
+const script = path.join(folder, 'tiles.js');
 const siren = path.join(root, 'test/fixtures/inr/siren-notebook.pt');
 const decoder = path.join(root, 'test/fixtures/video/nerv.pt');
 const wire = path.join(root, 'test/fixtures/inr/wire.pt');
 
 beforeAll(() =>
   build({
-    entryPoints: [path.join(root, 'src/worker/main.ts')],
+    entryPoints: [path.join(root, 'src/worker/tiles.ts')],
     outfile: script,
     bundle: true,
     platform: 'node',
