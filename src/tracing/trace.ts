@@ -212,7 +212,8 @@ export class PictureTrace implements Trace {
       .toReversed()
       .map((layer) => {
         const bytes = layer.inputs * pixels * (layer.inputImaginary ? 8 : 4);
-        const fits = bytes <= left;
+        // Coordinates are made again in no time.
+        const fits = bytes <= left && layer.input !== inr.graph.inputs[0].name;
         if (fits) left -= bytes;
         return { layer, formula: contributionFormula(layer), kept: fits ? [] : undefined };
       })

@@ -3,6 +3,7 @@ import { UsageError, type CancelToken } from '../errors';
 import { psnr, toRgba } from '../tracing/picture';
 import { eachRemoval, removalSample } from '../tracing/removals';
 import type { Trace } from '../tracing/trace';
+import { handOver } from './handOver';
 import type { Ablation, EventOf, Params, Removals } from './protocol';
 
 /** A trace with what its picture is compared with. */
@@ -37,7 +38,7 @@ export async function withoutNeurons(
     picture: {
       width: ablated.width,
       height: ablated.height,
-      rgba: toRgba(ablated.values, channels, range),
+      rgba: handOver(toRgba(ablated.values, channels, range)),
     },
     likeness: psnr(now, clamp(before)),
     ...(target && { psnr: psnr(now, drawn(target)), psnrBefore: psnr(before, drawn(target)) }),

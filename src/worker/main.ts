@@ -4,6 +4,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { countNativeCallsWith, endNativeCalls } from '../engine/nativeCalls';
 import { CancelledError, type CancelToken } from '../errors';
 import { serialiseError } from './errors';
+import { handedOver } from './handOver';
 import { Pool, tilesScript } from './pool';
 import type { ThreadData } from './poolProtocol';
 import type { CallMessage, WorkerMessage } from './protocol';
@@ -34,7 +35,7 @@ function serveCalls(port: MessagePort): void {
         if (Atomics.load(flag, 0) !== 0) throw new CancelledError();
       },
     };
-    const post = (reply: WorkerMessage) => port.postMessage(reply);
+    const post = (reply: WorkerMessage) => port.postMessage(reply, handedOver(reply));
     service.engines.choice = message.engine;
     service
       .call(call, params, (event) => post({ id, event }), cancel)

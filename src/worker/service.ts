@@ -30,6 +30,7 @@ import {
 import { TraceRegions } from './regions';
 import { digest } from './digest';
 import { framesOf, isFolder } from './frames';
+import { handOver } from './handOver';
 import { findTarget, readTarget } from './target';
 import { findLabels, motionOf, movingAt, objectsOf, seriesOf } from './throughTime';
 import { writeNpy, writeNpz, type NpzArray } from './npz';
@@ -190,7 +191,7 @@ export class Service {
       const wanted = comparable && Float32Array.from({ length: values.length }, (_, i) => at(i));
       return {
         inspection: inspectionOf(opened, source),
-        picture: { width, height, rgba: toRgba(values, channels, inr.outputRange) },
+        picture: { width, height, rgba: handOver(toRgba(values, channels, inr.outputRange)) },
         ...(wanted && { psnr: psnr(scaled(values, inr.outputRange), wanted) }),
         dropped,
       };
@@ -371,14 +372,15 @@ function following(inr: Inr, comparable: Comparable | undefined, emit: Emit, sco
     onReconstruction: (values: Float32Array, size: { readonly height: number; readonly width: number }) => {
       if (size.height !== height || size.width !== width) {
         const coarse = { ...size, rgba: toRgba(values, channels, inr.outputRange) };
-        emit({ type: 'reconstruction', picture: enlarged(coarse, width, height) });
+        const { rgba } = enlarged(coarse, width, height);
+        emit({ type: 'reconstruction', picture: { width, height, rgba: handOver(rgba) } });
         return;
       }
       const score = comparable && psnr(scaled(values, inr.outputRange), comparable.values);
       if (score !== undefined) scored(score);
       emit({
         type: 'reconstruction',
-        picture: { width, height, rgba: toRgba(values, channels, inr.outputRange) },
+        picture: { width, height, rgba: handOver(toRgba(values, channels, inr.outputRange)) },
         ...(score !== undefined && { psnr: score }),
         ...(comparable && { target: comparable.picture }),
       });

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../../bundle';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const documents = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'));
@@ -20,20 +20,7 @@ const commands = files.flatMap((file) =>
 mkdirSync(path.join(root, 'test-results'), { recursive: true });
 const outdir = mkdtempSync(path.join(root, 'test-results', 'docs-'));
 const folder = mkdtempSync(path.join(os.tmpdir(), 'neural-canvas-docs-'));
-beforeAll(() =>
-  build({
-    entryPoints: {
-      cli: path.join(root, 'src/cli/main.ts'),
-      worker: path.join(root, 'src/worker/main.ts'),
-    },
-    outdir,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['onnxruntime-node'],
-    logLevel: 'silent',
-  }),
-);
+beforeAll(() => bundle(outdir, ['cli', 'tiles']));
 afterAll(() => {
   for (const each of [outdir, folder]) rmSync(each, { recursive: true, force: true });
 });

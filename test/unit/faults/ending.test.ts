@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../../bundle';
 import { NativeCalls } from '../../../src/engine/nativeCalls';
 import { CancelledError } from '../../../src/errors';
 
@@ -13,20 +13,7 @@ mkdirSync(path.join(root, 'test-results'), { recursive: true });
 const folder = mkdtempSync(path.join(root, 'test-results', 'ending-'));
 const sample = path.join(root, 'samples/pictures/checkpoints/siren.pth');
 
-beforeAll(() =>
-  build({
-    entryPoints: {
-      worker: path.join(root, 'src/worker/main.ts'),
-      ending: path.join(import.meta.dirname, 'ending.ts'),
-    },
-    outdir: folder,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['onnxruntime-node'],
-    logLevel: 'silent',
-  }),
-);
+beforeAll(() => bundle(folder, ['worker', 'tiles'], { ending: path.join(import.meta.dirname, 'ending.ts') }));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 it.each(['dispose', 'exit'])(

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../../bundle';
 import { SaveWatch } from '../../../src/live/saveWatch';
 import { Results } from '../../../src/sweep/results';
 
@@ -53,19 +53,7 @@ describe('a clock that jumps', () => {
 // Inside the project, so that the bundles find onnxruntime-node.
 const bundles = path.join(root, 'test-results', `environment-${process.pid}`);
 beforeAll(() =>
-  build({
-    entryPoints: {
-      cli: path.join(root, 'src/cli/main.ts'),
-      worker: path.join(root, 'src/worker/main.ts'),
-      ending: path.join(import.meta.dirname, 'ending.ts'),
-    },
-    outdir: bundles,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['onnxruntime-node'],
-    logLevel: 'silent',
-  }),
+  bundle(bundles, ['cli', 'worker', 'tiles'], { ending: path.join(import.meta.dirname, 'ending.ts') }),
 );
 afterAll(() => fs.rmSync(bundles, { recursive: true, force: true }));
 

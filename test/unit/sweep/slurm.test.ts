@@ -9,8 +9,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../../bundle';
 
 const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, '../../..');
@@ -44,12 +44,12 @@ describe.skipIf(!possible)('a sweep on Slurm', () => {
   // Under /tmp: munge’s socket and Slurm’s state must not lie below a folder that others may write.
   const folder = possible ? fs.mkdtempSync(path.join(os.tmpdir(), 'neural-canvas-slurm-')) : '';
   const daemons: ChildProcess[] = [];
-  const bundle = path.join(root, 'test-results', `slurm-${process.pid}`);
+  const bundles = path.join(root, 'test-results', `slurm-${process.pid}`);
   let env: NodeJS.ProcessEnv;
   const at = (...parts: string[]) => path.join(folder, ...parts);
   const slurm = async (program: string, ...args: string[]) => (await run(program, args, { env })).stdout;
   const cli = async (...args: string[]) =>
-    (await run(process.execPath, [path.join(bundle, 'cli.js'), ...args], { env })).stdout;
+    (await run(process.execPath, [path.join(bundles, 'cli.js'), ...args], { env })).stdout;
 
   async function until(what: string, check: () => Promise<boolean> | boolean, seconds = 60): Promise<void> {
     for (const end = Date.now() + 1000 * seconds; Date.now() < end; await delay(200)) {
@@ -62,15 +62,7 @@ describe.skipIf(!possible)('a sweep on Slurm', () => {
   }
 
   beforeAll(async () => {
-    await build({
-      entryPoints: { cli: path.join(root, 'src/cli/main.ts'), worker: path.join(root, 'src/worker/main.ts') },
-      outdir: bundle,
-      bundle: true,
-      platform: 'node',
-      format: 'cjs',
-      external: ['onnxruntime-node', '@tensorflow/*'],
-      logLevel: 'silent',
-    });
+    await bundle(bundles, ['cli', 'worker', 'tiles']);
     const [controller, node] = await freePorts(2);
     const socket = at('munge.socket');
     fs.chmodSync(folder, 0o755);
@@ -140,7 +132,7 @@ PartitionName=main Nodes=${host} Default=YES MaxTime=INFINITE State=UP
       daemon.kill('SIGKILL');
     }
     fs.rmSync(folder, { recursive: true, force: true });
-    fs.rmSync(bundle, { recursive: true, force: true });
+    fs.rmSync(bundles, { recursive: true, force: true });
   }, 30_000);
 
   it('gives every checkpoint its row once, although a task is killed and requeued', async () => {

@@ -1,8 +1,8 @@
 /** The worker thread as the extension uses it: bundled, started, cancelled, killed. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../../bundle';
 import type { EngineChoice } from '../../../src/engine/choices';
 import { CancelledError, CheckpointError, UserError } from '../../../src/errors';
 import { WorkerClient, WorkerDiedError } from '../../../src/worker/client';
@@ -16,17 +16,7 @@ const script = path.join(folder, 'worker.js');
 const sample = path.join(root, 'samples/pictures/checkpoints/siren.pth');
 const options: TraceOptions = { file: sample, corrections: {}, method: 'xinc', memoryBudget: 2 ** 30 };
 
-beforeAll(() =>
-  build({
-    entryPoints: [path.join(root, 'src/worker/main.ts')],
-    outfile: script,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['onnxruntime-node'],
-    logLevel: 'silent',
-  }),
-);
+beforeAll(() => bundle(folder, ['worker', 'tiles']));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('WorkerClient', () => {

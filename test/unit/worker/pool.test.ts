@@ -1,8 +1,8 @@
 /** The threads that share a trace, bundled as the extension has them. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../../bundle';
 import { CancelledError, neverCancelled, type CancelToken } from '../../../src/errors';
 import type { TraceEvent } from '../../../src/worker/protocol';
 import { Pool } from '../../../src/worker/pool';
@@ -17,17 +17,7 @@ const siren = path.join(root, 'test/fixtures/inr/siren-notebook.pt');
 const decoder = path.join(root, 'test/fixtures/video/nerv.pt');
 const wire = path.join(root, 'test/fixtures/inr/wire.pt');
 
-beforeAll(() =>
-  build({
-    entryPoints: [path.join(root, 'src/worker/tiles.ts')],
-    outfile: script,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['onnxruntime-node'],
-    logLevel: 'silent',
-  }),
-);
+beforeAll(() => bundle(folder, ['tiles']));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const pools: Pool[] = [];
