@@ -202,9 +202,10 @@ export class Service {
       const began = performance.now();
       const file = path.basename(options.file);
       emit({ type: 'phase', phase: 'reading', detail: `Reading ${file}`, fraction: 0 });
-      const { engine, note } = await this.engines.chosen();
+      // Its threads start while this one loads its engine and reads the file.
       if (this.pool) this.pool.choice = this.engines.choice;
       this.pool?.warm();
+      const { engine, note } = await this.engines.chosen();
       const frames = framesOf(options.file, options.target);
       const target = targetOf(options);
       await readTrainingCode(options);
