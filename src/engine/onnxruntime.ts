@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import type * as OrtCommon from 'onnxruntime-common';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { CancelledError, ExitCode, UserError } from '../errors';
+import { upTo } from '../graph/cut';
 import { toOnnx } from '../graph/onnx';
 import type { Graph } from '../graph/types';
 import { nativeCalls } from './nativeCalls';
@@ -47,7 +48,7 @@ export function onnxruntimeEngine(usual = availableParallelism()): Engine {
           run: (feeds, into) => Promise.resolve(copies(outputs, feeds, into)),
           release: () => Promise.resolve(),
         };
-      const model = toOnnx(graph, computed);
+      const model = toOnnx(upTo(graph, computed), computed);
       const session = await nativeCalls.during(() =>
         ort.InferenceSession.create(model, {
           executionProviders: ['cpu'],

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { ExitCode, UserError } from '../errors';
+import { upTo } from '../graph/cut';
 import type { Constant, Graph, GraphNode } from '../graph/types';
 import { findBackend, type Backend } from './tfjs/backends';
 import { UnsupportedError, type Call } from './tfjs/call';
@@ -35,7 +36,7 @@ class TensorFlowSession implements EngineSession {
     private readonly graph: Graph,
     private readonly outputs: readonly string[],
   ) {
-    this.nodes = neededNodes(graph, outputs);
+    this.nodes = upTo(graph, outputs).nodes;
     this.lastReads = lastReads(this.nodes, new Set(outputs));
     this.integers = backend.tf.findBackend('cpu') ? 'cpu' : backend.id;
     const needed = new Set([...this.nodes.flatMap(({ inputs }) => inputs), ...outputs]);
@@ -147,17 +148,6 @@ class TensorFlowSession implements EngineSession {
 /** Beyond int32 lie only the bounds that mean "to the end". */
 const int32 = (value: bigint) =>
   Number(value < -0x8000_0000n ? -0x8000_0000n : value > 0x7fff_ffffn ? 0x7fff_ffffn : value);
-
-/** Nodes that the outputs need, in execution order. */
-function neededNodes({ nodes }: Graph, outputs: readonly string[]): GraphNode[] {
-  const wanted = new Set(outputs);
-  const kept = nodes.toReversed().filter((node) => {
-    if (!node.outputs.some((name) => wanted.has(name))) return false;
-    for (const name of node.inputs) wanted.add(name);
-    return true;
-  });
-  return kept.reverse();
-}
 
 /** Values that nodes make, and may be forgotten behind the node that reads them last. */
 function lastReads(nodes: readonly GraphNode[], outputs: ReadonlySet<string>) {

@@ -31,3 +31,21 @@ export function behind(graph: Graph, values: readonly string[]): Graph {
     output: graph.output,
   };
 }
+
+/**
+ * The part of a graph that some values need: onnxruntime runs every node it is given, whether or not anybody asks for
+ * what it makes.
+ */
+export function upTo(graph: Graph, values: readonly string[]): Graph {
+  const wanted = new Set(values);
+  const nodes = graph.nodes
+    .toReversed()
+    .filter((node) => {
+      if (!node.outputs.some((name) => wanted.has(name))) return false;
+      for (const name of node.inputs) wanted.add(name);
+      return true;
+    })
+    .reverse();
+  const constants = new Map([...graph.constants].filter(([name]) => wanted.has(name)));
+  return { ...graph, nodes, constants };
+}
