@@ -31,6 +31,7 @@ test.describe('a video', () => {
     await canvas.getByTestId('group-input').click();
     const sheet = canvas.getByTestId('sheet');
     await expect(sheet).toBeVisible();
+    await expect(canvas.getByText('1,920 kernels of 3×3, PixelShuffle ×2')).toBeVisible();
     await workbench.shot('video-1-channels');
     const pixels = async () => {
       const { data } = decode(await sheet.screenshot());

@@ -119,7 +119,7 @@ export const channelsPart: Part = {
         channel < 0
           ? html`<span class="muted ellipsis"
               >${integer(inputs)} → ${integer(written)} channels, ${integer(layer.neurons)} kernels of
-              ${kernel}×${kernel}${shuffle > 1 ? `, PixelShuffle ×${shuffle}` : ''}</span
+              ${kernel.join('×')}${shuffle > 1 ? `, PixelShuffle ×${shuffle}` : ''}</span
             >`
           : html`<button class="link" data-testid="close-channel" @click=${() => openChannel(canvas, -1)}>
                 All channels
