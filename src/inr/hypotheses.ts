@@ -407,7 +407,8 @@ export async function searchHypotheses(
   const base = first.recognised || !target ? first : recognise(checkpoint, withSize(context, target));
   if (!base.recognised) return base;
   const cancel = options.cancel ?? neverCancelled;
-  if (!target || !comparableWith(base.inr, target)) return unaided(checkpoint, context, base.inr, evaluate);
+  if (!target || !comparableWith(base.inr, target))
+    return unaided(checkpoint, context, base.inr, evaluate, cancel);
 
   const name = options.targetName ?? inside?.key ?? 'the target';
   const search = new Search(checkpoint, context, evaluate, target, name, options.frame ?? 0, cancel);

@@ -1,6 +1,7 @@
 /** Hypotheses without a picture to compare with: what outputs of trained networks look like. */
 import type { Checkpoint } from '../checkpoint/types';
-import { cosineTransform } from '../tracing/spectrum';
+import { cosineTransform } from '../cosineTransform';
+import type { CancelToken } from '../errors';
 import { coordinatesAt } from './coordinates';
 import type { Evaluate, Hypotheses, Hypothesis } from './hypothesis';
 import { BUDGET, choicesOf, isOpen, product, samplePixels, work, type Values } from './openSettings';
@@ -10,12 +11,16 @@ import type { Evidence, Inr, RecognitionContext } from './types';
 
 const PROBE = 32;
 
-/** Without a picture: range and spectrum of the outputs; then what stays open is shown to be chosen from. */
+/**
+ * Without a picture: range and spectrum of the outputs; then what stays open is shown to be chosen from.
+ * @throws CancelledError
+ */
 export async function unaided(
   checkpoint: Checkpoint,
   context: RecognitionContext,
   inr: Inr,
   evaluate: Evaluate,
+  cancel: CancelToken,
 ): Promise<Hypotheses> {
   const evidence: Evidence[] = [];
   const under = (more: readonly Evidence[]) => {
@@ -26,7 +31,7 @@ export async function unaided(
     return result.recognised ? result.inr : undefined;
   };
   const again = () => under([]) ?? inr;
-  const orders = await coherent(inr, under, evaluate);
+  const orders = await coherent(inr, under, evaluate, cancel);
   if (orders.length > 0) evidence.push(...orders[0].evidence);
   const open = new Map(
     again()
@@ -87,10 +92,10 @@ async function coherent(
   inr: Inr,
   under: (evidence: readonly Evidence[]) => Inr | undefined,
   evaluate: Evaluate,
+  cancel: CancelToken,
 ): Promise<{ readonly values: Values; readonly evidence: readonly Evidence[] }[]> {
   const open = inr.assumptions.filter(
-    ({ name, confidence, ...rest }) =>
-      ORDERS.includes(name) && isOpen({ name, confidence, ...rest }) && confidence < 0.85,
+    (assumption) => ORDERS.includes(assumption.name) && isOpen(assumption) && assumption.confidence < 0.85,
   );
   if (inr.domain.kind !== 'pixels' || open.length === 0) return [];
   const orders = product(open.map((assumption) => [assumption.name, choicesOf(assumption)] as const));
@@ -104,6 +109,7 @@ async function coherent(
     readonly evidence: readonly Evidence[];
   }[] = [];
   for (const values of orders) {
+    cancel.throwIfCancelled();
     const evidence = Object.entries(values).map(([name, value]): Evidence => ({
       name,
       value,
