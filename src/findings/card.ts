@@ -2,7 +2,7 @@
 import type { LayerFaithfulness, Order } from '../tracing/faithfulness/card';
 import { lineChart, type Series } from './charts';
 import type { FindingsDocument } from './document';
-import { h, type Child, type Element } from './element';
+import { h, table, type Child, type Element } from './element';
 import { number } from './parts';
 import { percent } from './sentences';
 
@@ -38,40 +38,29 @@ export function cardFigure({ card, layers }: FindingsDocument, names: readonly s
               { class: 'note' },
               'Rank correlation of the totals before and after. Near 0: the maps depend on the weights. Near 1: they do not, and say nothing about what was learnt. A hidden layer’s XINC map never sees the layers behind it.',
             ),
-            h(
-              'table',
-              { class: 'heat' },
-              h(
-                'thead',
-                null,
+            table(
+              [
+                h('th', { scope: 'col' }, 'Shuffled'),
+                names.map((name) => h('th', { scope: 'col', class: 'number' }, name)),
+              ],
+              card.randomised.map(({ from, correlations }, row) =>
                 h(
                   'tr',
                   null,
-                  h('th', { scope: 'col' }, 'Shuffled'),
-                  names.map((name) => h('th', { scope: 'col', class: 'number' }, name)),
-                ),
-              ),
-              h(
-                'tbody',
-                null,
-                card.randomised.map(({ from, correlations }, row) =>
-                  h(
-                    'tr',
-                    null,
-                    h('th', { scope: 'row' }, row === 0 ? shortOf(from) : `${shortOf(from)} and behind`),
-                    correlations.map((r) =>
-                      h(
-                        'td',
-                        {
-                          class: 'number',
-                          style: `--heat: ${Number.isNaN(r) ? 0 : Math.round(100 * Math.abs(r))}%`,
-                        },
-                        number(r, 2),
-                      ),
+                  h('th', { scope: 'row' }, row === 0 ? shortOf(from) : `${shortOf(from)} and behind`),
+                  correlations.map((r) =>
+                    h(
+                      'td',
+                      {
+                        class: 'number',
+                        style: `--heat: ${Number.isNaN(r) ? 0 : Math.round(100 * Math.abs(r))}%`,
+                      },
+                      number(r, 2),
                     ),
                   ),
                 ),
               ),
+              { class: 'heat' },
             ),
           ),
         ]
@@ -129,31 +118,19 @@ function layerCard(
       h(
         'div',
         { class: 'tables' },
-        h(
-          'table',
-          null,
-          h(
-            'thead',
-            null,
+        table(
+          [
+            h('th', { scope: 'col' }, 'Taken away'),
+            h('th', { scope: 'col', class: 'number' }, 'Mean PSNR'),
+            h('th', { scope: 'col', class: 'number' }, 'First'),
+          ],
+          deletion.curves.map(({ order, area, psnr, standardError }) =>
             h(
               'tr',
               null,
-              h('th', { scope: 'col' }, 'Taken away'),
-              h('th', { scope: 'col', class: 'number' }, 'Mean PSNR'),
-              h('th', { scope: 'col', class: 'number' }, 'First'),
-            ),
-          ),
-          h(
-            'tbody',
-            null,
-            deletion.curves.map(({ order, area, psnr, standardError }) =>
-              h(
-                'tr',
-                null,
-                h('th', { scope: 'row' }, h('i', { class: `dot c${orderColour[order]}` }), orderText[order]),
-                cell(`${area.toFixed(1)} dB`),
-                cell(`${psnr[0].toFixed(1)} ± ${standardError[0].toFixed(1)}`),
-              ),
+              h('th', { scope: 'row' }, h('i', { class: `dot c${orderColour[order]}` }), orderText[order]),
+              cell(`${area.toFixed(1)} dB`),
+              cell(`${psnr[0].toFixed(1)} ± ${standardError[0].toFixed(1)}`),
             ),
           ),
         ),
@@ -162,57 +139,33 @@ function layerCard(
           { class: 'note' },
           `Lower is a better ranking. Totals against the true effect of each ${unit}: rank correlation ${number(agreement, 2)}.`,
         ),
-        h(
-          'table',
-          null,
+        table(
+          [
+            h('th', { scope: 'col' }, `Sets of n ${unit}s`),
+            sensitivity.map(({ n }) => h('th', { scope: 'col', class: 'number' }, String(n))),
+          ],
           h(
-            'thead',
+            'tr',
             null,
-            h(
-              'tr',
-              null,
-              h('th', { scope: 'col' }, `Sets of n ${unit}s`),
-              sensitivity.map(({ n }) => h('th', { scope: 'col', class: 'number' }, String(n))),
-            ),
-          ),
-          h(
-            'tbody',
-            null,
-            h(
-              'tr',
-              null,
-              h('th', { scope: 'row' }, 'Correlation with the true change'),
-              sensitivity.map(({ correlation, standardError }) =>
-                h('td', { class: 'number', title: `± ${number(standardError, 1)}` }, number(correlation, 2)),
-              ),
+            h('th', { scope: 'row' }, 'Correlation with the true change'),
+            sensitivity.map(({ correlation, standardError }) =>
+              h('td', { class: 'number', title: `± ${number(standardError, 1)}` }, number(correlation, 2)),
             ),
           ),
         ),
-        h(
-          'table',
-          null,
-          h(
-            'thead',
-            null,
+        table(
+          [
+            h('th', { scope: 'col' }, 'Contributions against'),
+            ['Largest', 'Mean', 'Of'].map((t) => h('th', { scope: 'col', class: 'number' }, t)),
+          ],
+          completeness.map(({ against, largest, mean, scale }) =>
             h(
               'tr',
               null,
-              h('th', { scope: 'col' }, 'Contributions against'),
-              ['Largest', 'Mean', 'Of'].map((t) => h('th', { scope: 'col', class: 'number' }, t)),
-            ),
-          ),
-          h(
-            'tbody',
-            null,
-            completeness.map(({ against, largest, mean, scale }) =>
-              h(
-                'tr',
-                null,
-                h('th', { scope: 'row' }, against),
-                cell(number(largest, 2)),
-                cell(number(mean, 2)),
-                cell(number(scale, 2)),
-              ),
+              h('th', { scope: 'row' }, against),
+              cell(number(largest, 2)),
+              cell(number(mean, 2)),
+              cell(number(scale, 2)),
             ),
           ),
         ),

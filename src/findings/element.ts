@@ -29,6 +29,10 @@ export function h(
   return { tag, attributes: Object.fromEntries(kept), children: flat(children) };
 }
 
+/** @param head cells of its head @param rows of its body */
+export const table = (head: Nested, rows: Nested, attributes: Attributes | null = null): Element =>
+  h('table', attributes, h('thead', null, h('tr', null, head)), h('tbody', null, rows));
+
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 const escaped = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character]);
 

@@ -2,7 +2,7 @@
 import type { Feature } from '../tracing/findings';
 import { barChart, lineChart, type Series } from './charts';
 import type { FindingsDocument } from './document';
-import { h, type Element, type Nested } from './element';
+import { h, table, type Element, type Nested } from './element';
 import { layerColour, neuronLink, neuronsLink, pictureOf } from './parts';
 import { pText, percent } from './sentences';
 
@@ -41,45 +41,31 @@ export function distributionFigure(
     h(
       'div',
       { class: 'tables' },
-      h(
-        'table',
-        null,
-        h(
-          'thead',
-          null,
+      table(
+        [
+          'Layer',
+          'Neurons',
+          'Hold 50 %',
+          'Hold 90 %',
+          'Effective',
+          'Gini',
+          'Stable rank',
+          'Dead',
+          'At a pixel',
+        ].map((t, k) => h('th', { class: k > 0 && 'number', scope: 'col' }, t)),
+        layers.map(({ distributedness: d, neurons, stableRank, neuronsPerPixel }, k) =>
           h(
             'tr',
             null,
-            [
-              'Layer',
-              'Neurons',
-              'Hold 50 %',
-              'Hold 90 %',
-              'Effective',
-              'Gini',
-              'Stable rank',
-              'Dead',
-              'At a pixel',
-            ].map((t, k) => h('th', { class: k > 0 && 'number', scope: 'col' }, t)),
-          ),
-        ),
-        h(
-          'tbody',
-          null,
-          layers.map(({ distributedness: d, neurons, stableRank, neuronsPerPixel }, k) =>
-            h(
-              'tr',
-              null,
-              h('th', { scope: 'row' }, h('i', { class: `dot c${layerColour(k)}` }), names[k]),
-              cell(String(neurons)),
-              cell(String(d.neuronsFor50)),
-              cell(String(d.neuronsFor90)),
-              cell(d.effectiveNeurons.toFixed(1)),
-              cell(d.gini.toFixed(2)),
-              cell(stableRank === null ? '–' : stableRank.toFixed(1)),
-              cell(String(d.dead)),
-              cell(neuronsPerPixel[0] ? percent(neuronsPerPixel[0].mean) : '–'),
-            ),
+            h('th', { scope: 'row' }, h('i', { class: `dot c${layerColour(k)}` }), names[k]),
+            cell(String(neurons)),
+            cell(String(d.neuronsFor50)),
+            cell(String(d.neuronsFor90)),
+            cell(d.effectiveNeurons.toFixed(1)),
+            cell(d.gini.toFixed(2)),
+            cell(stableRank === null ? '–' : stableRank.toFixed(1)),
+            cell(String(d.dead)),
+            cell(neuronsPerPixel[0] ? percent(neuronsPerPixel[0].mean) : '–'),
           ),
         ),
       ),
@@ -199,52 +185,39 @@ export function objectFigure(
   interactive: boolean,
 ): Element | null {
   if (!objects) return null;
-  return h(
-    'table',
-    { class: 'objects' },
-    h(
-      'thead',
-      null,
-      h(
+  return table(
+    ['Object', 'Of the picture', 'Drawn by'].map((t) => h('th', { scope: 'col' }, t)),
+    objects.map(({ label, area, drawnBy }) => {
+      const layers = [...new Set(drawnBy.map(({ layer }) => layer))];
+      return h(
         'tr',
         null,
-        ['Object', 'Of the picture', 'Drawn by'].map((t) => h('th', { scope: 'col' }, t)),
-      ),
-    ),
-    h(
-      'tbody',
-      null,
-      objects.map(({ label, area, drawnBy }) => {
-        const layers = [...new Set(drawnBy.map(({ layer }) => layer))];
-        return h(
-          'tr',
+        h('th', { scope: 'row' }, String(label)),
+        h('td', null, percent(area, 1)),
+        h(
+          'td',
           null,
-          h('th', { scope: 'row' }, String(label)),
-          h('td', null, percent(area, 1)),
-          h(
-            'td',
-            null,
-            layers.length === 0
-              ? 'no neuron of its own'
-              : layers.map((layer) => {
-                  const own = drawnBy.filter((ref) => ref.layer === layer).map(({ neuron }) => neuron);
-                  return h(
-                    'div',
-                    null,
-                    `${names[layer]}: `,
-                    own
-                      .slice(0, 24)
-                      .flatMap((neuron, i) => [
-                        i > 0 ? ', ' : '',
-                        neuronLink(layer, neuron, String(neuron), interactive),
-                      ]),
-                    own.length > 24 ? ` and ${own.length - 24} more ` : ' ',
-                    neuronsLink(layer, own, interactive),
-                  );
-                }),
-          ),
-        );
-      }),
-    ),
+          layers.length === 0
+            ? 'no neuron of its own'
+            : layers.map((layer) => {
+                const own = drawnBy.filter((ref) => ref.layer === layer).map(({ neuron }) => neuron);
+                return h(
+                  'div',
+                  null,
+                  `${names[layer]}: `,
+                  own
+                    .slice(0, 24)
+                    .flatMap((neuron, i) => [
+                      i > 0 ? ', ' : '',
+                      neuronLink(layer, neuron, String(neuron), interactive),
+                    ]),
+                  own.length > 24 ? ` and ${own.length - 24} more ` : ' ',
+                  neuronsLink(layer, own, interactive),
+                );
+              }),
+        ),
+      );
+    }),
+    { class: 'objects' },
   );
 }

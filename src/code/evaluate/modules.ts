@@ -64,12 +64,7 @@ export abstract class Modules extends Sequences {
   }
 
   protected moduleMethod(object: ModuleValue, name: string, args: Value[], named: Named): Value {
-    const container =
-      object instanceof Container
-        ? object
-        : object instanceof Instance && object.base instanceof Container
-          ? object.base
-          : undefined;
+    const container = containerOf(object);
     const [first] = args;
     const argument = (index: number, key: string): Value => args[index] ?? named.get(key) ?? unknown;
     switch (name) {
@@ -123,12 +118,7 @@ export abstract class Modules extends Sequences {
   }
 
   addModule(object: ModuleValue, key: Value, value: Value): void {
-    const container =
-      object instanceof Container
-        ? object
-        : object instanceof Instance && object.base instanceof Container
-          ? object.base
-          : undefined;
+    const container = containerOf(object);
     if (container) {
       container.named.set(key, value);
       return;
@@ -165,4 +155,10 @@ export abstract class Modules extends Sequences {
     counts.set(className, count + 1);
     instance.attributes.set(`${className}_${count}`, made);
   }
+}
+
+/** The container that a module is, or derives from. */
+function containerOf(object: ModuleValue): Container | undefined {
+  if (object instanceof Container) return object;
+  return object instanceof Instance && object.base instanceof Container ? object.base : undefined;
 }

@@ -14,7 +14,7 @@ import { costBehind, SampledNetwork } from '../sampled';
 import type { LayerTrace, Method } from '../types';
 import type { CardOptions, FaithfulnessCard, LayerFaithfulness, Randomised, Residual } from './card';
 import { deletionCurves, effects, FULL, residual, runsOf, sensitivityN, type Removable } from './measures';
-import { shuffled } from './shuffled';
+import { shuffledOneByOne } from './shuffled';
 
 const LEAST_PIXELS = 64;
 const MOST_PIXELS = 1024;
@@ -233,18 +233,5 @@ async function shuffledTotals(
       await sampled.release();
     }
   };
-  const before = await totalsOf(inr);
-  const random = seededRandom(seed + 1);
-  const found: Randomised[] = [];
-  let model: Inr | undefined = inr;
-  for (let at = inr.layers.length - 1; at >= 0; at--) {
-    model = shuffled(model, at, random);
-    if (!model) return [];
-    const after = await totalsOf(model);
-    found.push({
-      from: inr.layers[at].name,
-      correlations: before.map((totals, k) => spearman(totals, after[k])),
-    });
-  }
-  return found;
+  return shuffledOneByOne(inr, totalsOf, seed + 1);
 }

@@ -30,7 +30,7 @@ import {
   type Removable,
   type Repetitions,
 } from './measures';
-import { shuffled } from './shuffled';
+import { shuffledOneByOne } from './shuffled';
 
 /** Pixels of the frame on which errors and contributions are compared. */
 const MOST_PIXELS = 16_384;
@@ -377,16 +377,5 @@ async function shuffledTotals(
       runner.release();
     }
   };
-  const before = await totalsOf(inr);
-  const random = seededRandom(seed + 2);
-  const found: Randomised[] = [];
-  let model: Inr | undefined = inr;
-  for (let at = inr.layers.length - 1; at >= 0; at--) {
-    model = shuffled(model, at, random);
-    if (!model) return [];
-    const after = await totalsOf(model);
-    const correlations = before.map((totals, k) => spearman(totals, after[k]));
-    found.push({ from: inr.layers[at].name, correlations });
-  }
-  return found;
+  return shuffledOneByOne(inr, totalsOf, seed + 2);
 }

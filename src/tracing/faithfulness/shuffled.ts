@@ -1,9 +1,13 @@
 import type { Graph } from '../../graph/types';
+import { transpose } from '../../inr/layers';
 import type { Inr, TracedLayer } from '../../inr/types';
+import { spearman } from '../correlation';
+import { seededRandom } from '../random';
+import type { Randomised } from './card';
 import { shuffledOrder } from './measures';
 
 /** The network with the weights of one layer in random places; undefined when the graph holds them otherwise. */
-export function shuffled(inr: Inr, at: number, random: () => number): Inr | undefined {
+function shuffled(inr: Inr, at: number, random: () => number): Inr | undefined {
   const layer = inr.layers[at];
   const constants = new Map(inr.graph.constants);
   const mixed = new Map<Float32Array, Float32Array>();
@@ -17,7 +21,7 @@ export function shuffled(inr: Inr, at: number, random: () => number): Inr | unde
     const { shape } = inr.graph.constants.get(found.name)!;
     constants.set(found.name, {
       shape,
-      data: found.transposed ? turned(data, layer.outputs, layer.inputs) : data,
+      data: found.transposed ? transpose(data, layer.outputs, layer.inputs) : data,
     });
   }
   const weightImaginary = layer.weightImaginary && mixed.get(layer.weightImaginary);
@@ -27,6 +31,30 @@ export function shuffled(inr: Inr, at: number, random: () => number): Inr | unde
     ...(weightImaginary && { weightImaginary }),
   };
   return { ...inr, graph: { ...inr.graph, constants }, layers: inr.layers.with(at, changed) };
+}
+
+/**
+ * How alike the layers' totals stay while weights are shuffled, one layer after another from the top.
+ * @param totalsOf each layer's totals under a network
+ * @returns an empty list when a graph holds its weights in a form that cannot be shuffled
+ */
+export async function shuffledOneByOne(
+  inr: Inr,
+  totalsOf: (model: Inr) => Promise<readonly Float64Array[]>,
+  seed: number,
+): Promise<Randomised[]> {
+  const before = await totalsOf(inr);
+  const random = seededRandom(seed);
+  const found: Randomised[] = [];
+  let model: Inr | undefined = inr;
+  for (let at = inr.layers.length - 1; at >= 0; at--) {
+    model = shuffled(model, at, random);
+    if (!model) return [];
+    const after = await totalsOf(model);
+    const correlations = before.map((totals, k) => spearman(totals, after[k]));
+    found.push({ from: inr.layers[at].name, correlations });
+  }
+  return found;
 }
 
 function constantHolding(
@@ -39,15 +67,9 @@ function constantHolding(
   for (const [name, { data }] of constants) {
     if (data.length !== matrix.length || !(data instanceof Float32Array)) continue;
     for (const transposed of [false, true]) {
-      const wanted = transposed ? turned(matrix, rows, columns) : matrix;
+      const wanted = transposed ? transpose(matrix, rows, columns) : matrix;
       if (data.every((v, k) => v === wanted[k])) return { name, transposed };
     }
   }
   return undefined;
-}
-
-function turned(data: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c];
-  return out;
 }
