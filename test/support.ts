@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { unzipSync } from 'fflate';
 import { neverCancelled } from '../src/errors';
+import type { Inr } from '../src/inr/types';
 import type { TraceOptions, TraceResult } from '../src/worker/protocol';
 import type { Service } from '../src/worker/service';
 
@@ -49,4 +50,22 @@ export async function traceFile(
   );
   if ('notAnInr' in result) throw new Error(result.notAnInr.message);
   return result;
+}
+
+/** A network with weight matrices and biases changed in place of the stored ones. @param change of layer k */
+export function withWeights(
+  inr: Inr,
+  change: (k: number, weight: Float32Array, bias: Float32Array) => void,
+): Inr {
+  const constants = new Map(inr.graph.constants);
+  const layers = inr.layers.map((layer, k) => {
+    const [weight, bias] = [layer.weight.slice(), layer.bias!.slice()];
+    change(k, weight, bias);
+    for (const [name, constant] of inr.graph.constants) {
+      if (constant.data === layer.weight) constants.set(name, { ...constant, data: weight });
+      if (constant.data === layer.bias) constants.set(name, { ...constant, data: bias });
+    }
+    return { ...layer, weight, bias };
+  });
+  return { ...inr, graph: { ...inr.graph, constants }, layers };
 }

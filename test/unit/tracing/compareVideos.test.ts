@@ -10,6 +10,7 @@ import { FrameRunner } from '../../../src/tracing/video/runner';
 import { traceFrame } from '../../../src/tracing/video/trace';
 import { inspectModel, isModel } from '../../../src/worker/model';
 import { Service } from '../../../src/worker/service';
+import { withWeights } from '../../support';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const file = path.join(root, 'samples/video/checkpoints/nerv.pth');
@@ -20,21 +21,6 @@ const { inr } = opened;
 const inspection = { ...opened.inspection, corrections: {} };
 const FRAMES = 16;
 const names = ['layers.1.conv.conv', 'layers.2.conv.conv', 'head_layers.2'];
-
-/** The network with weights and biases of some layers replaced. */
-function changed(change: (k: number, weight: Float32Array, bias: Float32Array) => void): Inr {
-  const constants = new Map(inr.graph.constants);
-  const layers = inr.layers.map((layer, k) => {
-    const [weight, bias] = [layer.weight.slice(), layer.bias!.slice()];
-    change(k, weight, bias);
-    for (const [name, constant] of inr.graph.constants) {
-      if (constant.data === layer.weight) constants.set(name, { ...constant, data: weight });
-      if (constant.data === layer.bias) constants.set(name, { ...constant, data: bias });
-    }
-    return { ...layer, weight, bias };
-  });
-  return { ...inr, graph: { ...inr.graph, constants }, layers };
-}
 
 async function traced(of: Inr, frame = 9): Promise<Compared> {
   const runner = new FrameRunner(of, engine);
@@ -72,7 +58,7 @@ describe('a pruned copy', () => {
   let found: Comparison;
   beforeAll(async () => {
     found = await compared(
-      changed((k, weight) => {
+      withWeights(inr, (k, weight) => {
         const { outputs, shuffle = 1 } = inr.layers[k];
         // Nothing is written to one channel of layers.2 but its bias.
         const each = (weight.length / outputs) * shuffle ** 2;
@@ -115,7 +101,7 @@ it('a shuffled copy is matched channel by channel, and costs nothing layer by la
     n === null ? [] : Array.from({ length: n }, (_, i) => (7 * i + 3) % n),
   );
   const found = await compared(
-    changed((k, weight, bias) => {
+    withWeights(inr, (k, weight, bias) => {
       if (k > 1) reorder(weight, bias, k, 'in', orders[k - 1]);
       if (k === 1 || k === 2) reorder(weight, bias, k, 'out', orders[k]);
     }),

@@ -16,7 +16,7 @@ import { traceInr } from '../../../src/tracing/trace';
 import type { Method } from '../../../src/tracing/types';
 import { inspectModel, isModel } from '../../../src/worker/model';
 import { Service } from '../../../src/worker/service';
-import { traceFile } from '../../support';
+import { traceFile, withWeights } from '../../support';
 
 const fixtures = path.resolve(import.meta.dirname, '../../fixtures/tracing');
 const file = path.join(fixtures, 'planted.ckpt');
@@ -173,20 +173,6 @@ describe('the faithfulness card equals NumPy on all pixels', () => {
 });
 
 describe('invariances', () => {
-  /** The network with some weight matrices changed in place of the stored ones. */
-  function changed(inr: Inr, change: (k: number, weight: Float32Array, bias: Float32Array) => void): Inr {
-    const constants = new Map(inr.graph.constants);
-    const layers = inr.layers.map((layer, k) => {
-      const [weight, bias] = [layer.weight.slice(), layer.bias!.slice()];
-      change(k, weight, bias);
-      for (const [name, constant] of inr.graph.constants) {
-        if (constant.data === layer.weight) constants.set(name, { ...constant, data: weight });
-        if (constant.data === layer.bias) constants.set(name, { ...constant, data: bias });
-      }
-      return { ...layer, weight, bias };
-    });
-    return { ...inr, graph: { ...inr.graph, constants }, layers };
-  }
   const WIDTH = 24;
   /** Part of the pixels that agree: at the kink of a ReLU rounding decides which way its gradient goes. */
   const share = (a: Float32Array, b: Float32Array) =>
@@ -203,7 +189,7 @@ describe('invariances', () => {
     async (method) => {
       const inr = planted();
       const order = Array.from({ length: WIDTH }, (_, i) => (7 * i + 3) % WIDTH);
-      const mixed = changed(inr, (k, weight, bias) => {
+      const mixed = withWeights(inr, (k, weight, bias) => {
         const [w, b] = [weight.slice(), bias.slice()];
         if (k === 1) {
           order.forEach((from, to) => {
@@ -230,7 +216,7 @@ describe('invariances', () => {
     '%s: a duplicated neuron gets the same map',
     async (method) => {
       const [from, to] = reference.copies;
-      const twins = changed(planted(), (k, weight, bias) => {
+      const twins = withWeights(planted(), (k, weight, bias) => {
         if (k === 1) {
           copyRow(weight, from, to);
           bias[to] = bias[from];
@@ -247,7 +233,7 @@ describe('invariances', () => {
   it.each(['gradient', 'ablation'] as const)(
     '%s: a neuron that nothing leaves adds nothing',
     async (method) => {
-      const cut = changed(planted(), (k, weight) => {
+      const cut = withWeights(planted(), (k, weight) => {
         if (k === 2) setColumn(weight, 10, new Float32Array(WIDTH));
       });
       const trace = await tracing(cut, method);
