@@ -19,7 +19,7 @@ import type {
 import { Pool, tilesScript } from '../worker/pool';
 import { isFolder } from '../worker/frames';
 import { Service } from '../worker/service';
-import { comparisonJson, comparisonText } from './comparison';
+import { comparisonJson, comparisonText } from '../worker/comparisonText';
 import { baselineOf, findingsFor, methodOf, neuronsCsv, writeText } from './findings';
 import { traceFindings } from '../worker/traceText';
 import { inspectionText, traceJson, traceText } from './output';

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { saveMaps } from './exports';
 import type { LinkView } from './link';
+import { spelled } from './numbers';
 import type { CorrectionValues, HostToView, ViewCalls, ViewToHost } from './protocol';
 import { clusterWith } from './clusterWith';
 import type { TraceSession } from './session';
@@ -108,7 +109,7 @@ export class ViewConnection implements vscode.Disposable {
   }
 
   private post(message: HostToView): void {
-    void this.webview.postMessage(message);
+    void this.webview.postMessage(spelled(message));
   }
 
   private receive(message: ViewToHost): void {

@@ -11,7 +11,7 @@ import type {
 import type { Comparison, LayerComparison, NeuronPair } from '../../src/tracing/compare/compare';
 import { largest, paintMagnitude } from '../canvas/paint';
 import { controls } from '../shared/controls';
-import { clipText } from '../../src/cli/comparison';
+import { clipText } from '../../src/worker/comparisonText';
 import { decibel, integer, percent, plural, signed } from '../shared/format';
 import { connect } from './host';
 import { shortNames } from '../shared/names';
@@ -89,7 +89,7 @@ export class CompareView extends LitElement {
         gap: 5px;
       }
       nc-compare-picture {
-        height: clamp(120px, 30vh, 320px);
+        max-height: clamp(120px, 30vh, 320px);
       }
       figcaption {
         display: flex;
@@ -386,7 +386,9 @@ export class CompareView extends LitElement {
                 </td>
                 <td class="number">${both(layer.neurons, integer)}</td>
                 <td title=${layer.reason}>${layer.matched === 'identity' ? 'place' : 'likeness'}</td>
-                <td class="number">${layer.meanCorrelation.toFixed(3).replace('-', '−')}</td>
+                <td class="number">
+                  ${Number.isNaN(layer.meanCorrelation) ? '–' : layer.meanCorrelation.toFixed(3).replace('-', '−')}
+                </td>
                 <td class="number">${percent(movedOf(layer))}</td>
                 <td class="number">${both(layer.gini, (value) => value.toFixed(2))}</td>
                 <td class="number optional">${both(layer.neuronsFor50, integer)}</td>
@@ -405,24 +407,23 @@ export class CompareView extends LitElement {
   }
 
   private pairs(sides: readonly [ComparedSide, ComparedSide], layer: LayerComparison) {
-    const [a, b] = layer.layer.map((index, side) => sides[side].layers[index]);
+    const [a, b] = layer.layer.map((index, side) => sides[side].previews[index]);
     const { unmatched } = layer;
     const left = unmatched[0].length + unmatched[1].length;
     const pair = ({ a: i, b: k, correlation, difference, shareA, shareB }: NeuronPair) =>
       html`<li data-testid="compare-pair">
         ${[
-          [a, i, 'A'],
-          [b, k, 'B'],
-        ].map(([of, neuron]) => {
-          const { previews: own, channelPreviews: channels, last } = of as typeof a;
-          const previews = channels ? (last ? channels.inputs : channels.outputs) : own;
-          return html`<nc-thumbnail
-            style="aspect-ratio: ${previews.width} / ${previews.height}"
-            .atlas=${previews}
-            .neuron=${neuron}
-            .colours=${this.theme.signed}
-          ></nc-thumbnail>`;
-        })}
+          { atlas: a, unit: i },
+          { atlas: b, unit: k },
+        ].map(
+          ({ atlas, unit }) =>
+            html`<nc-thumbnail
+              style="aspect-ratio: ${atlas.width} / ${atlas.height}"
+              .atlas=${atlas}
+              .neuron=${unit}
+              .colours=${this.theme.signed}
+            ></nc-thumbnail>`,
+        )}
         <div class="about number">
           <span>${i === k ? `#${i}` : `#${i} → #${k}`}</span>
           <span class="muted" title="Correlation of the maps"

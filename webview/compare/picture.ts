@@ -8,8 +8,11 @@ export class ComparePicture extends LitElement {
   static override styles = css`
     :host {
       display: block;
+      position: relative;
     }
     canvas {
+      position: absolute;
+      inset: 0;
       width: 100%;
       height: 100%;
       object-fit: contain;
@@ -31,6 +34,7 @@ export class ComparePicture extends LitElement {
     if (!picture) return;
     const { width, height, rgba } = picture;
     [canvas.width, canvas.height] = [width, height];
+    this.style.aspectRatio = `${width} / ${height}`;
     canvas.getContext('2d')!.putImageData(new ImageData(new Uint8ClampedArray(rgba), width, height), 0, 0);
   }
 }

@@ -6,6 +6,7 @@ import type {
   ViewMessage,
   ViewToHost,
 } from '../../src/panels/protocol';
+import { read } from '../../src/panels/numbers';
 
 /** What VS Code gives a webview, once. */
 export interface VsCodeApi {
@@ -36,7 +37,9 @@ export class Host {
     private readonly show: (message: HostMessage) => void,
     source: EventTarget = window,
   ) {
-    source.addEventListener('message', (event) => this.receive((event as MessageEvent<HostToView>).data));
+    source.addEventListener('message', (event) =>
+      this.receive(read((event as MessageEvent<HostToView>).data)),
+    );
   }
 
   static connect(show: (message: HostMessage) => void): Host {

@@ -1,11 +1,12 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
-import { comparisonJson } from '../../cli/comparison';
+import { comparisonJson } from '../../worker/comparisonText';
 import { CancelledError } from '../../errors';
 import type { Comparison } from '../../tracing/compare/compare';
 import type { WorkerClient } from '../../worker/client';
 import type { Inspection, Picture, TraceResult } from '../../worker/protocol';
 import { checkpointExtensions } from '../fileTypes';
+import { spelled } from '../numbers';
 import { page, webviewOptions } from '../webview';
 import type { CompareMessage, CompareRequest, ComparedSide, CompareStatus } from './protocol';
 
@@ -49,7 +50,7 @@ class ComparePanel {
   }
 
   private post(message: CompareMessage): void {
-    if (this.ready) void this.panel.webview.postMessage(message);
+    if (this.ready) void this.panel.webview.postMessage(spelled(message));
   }
 
   private changed(status: CompareStatus): void {
@@ -113,7 +114,9 @@ class ComparePanel {
           path: vscode.workspace.asRelativePath(uri),
           title: result.inspection.title,
           picture,
-          layers: result.layers,
+          previews: result.layers.map(({ previews, channelPreviews: channels, last }) =>
+            channels ? (last ? channels.inputs : channels.outputs) : previews,
+          ),
         });
       }
       const comparison: Comparison = await client.call(

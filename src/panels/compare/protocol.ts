@@ -1,6 +1,6 @@
 /** Messages between the extension host and the panel that compares two checkpoints. */
 import type { Comparison } from '../../tracing/compare/compare';
-import type { LayerTrace } from '../../tracing/types';
+import type { PreviewAtlas } from '../../tracing/types';
 import type { Picture } from '../../worker/protocol';
 
 export interface ComparedSide {
@@ -10,7 +10,8 @@ export interface ComparedSide {
   /** Family, once it is known. */
   readonly title: string | null;
   readonly picture: Picture | null;
-  readonly layers: readonly LayerTrace[];
+  /** What is shown of each layer's units: of a convolution the maps of channels, for kernels may be megabytes of maps. */
+  readonly previews: readonly PreviewAtlas[];
 }
 
 export type CompareStatus =

@@ -1,7 +1,7 @@
 /** Two videos: the sample against itself, a pruned copy and a copy with its channels shuffled. */
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { comparisonJson, comparisonText } from '../../../src/cli/comparison';
+import { comparisonJson, comparisonText } from '../../../src/worker/comparisonText';
 import { onnxruntimeEngine } from '../../../src/engine/onnxruntime';
 import { neverCancelled } from '../../../src/errors';
 import type { Inr } from '../../../src/inr/types';

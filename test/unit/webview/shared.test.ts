@@ -1,5 +1,6 @@
 /** What the panels share: selection, names, order, numbers, messages. */
 import { describe, expect, it, vi } from 'vitest';
+import { read, spelled } from '../../../src/panels/numbers';
 import type { LayerTrace } from '../../../src/tracing/types';
 import * as format from '../../../webview/shared/format';
 import { Host, Latest, OutdatedError, type VsCodeApi } from '../../../webview/shared/host';
@@ -89,6 +90,25 @@ describe('numbers', () => {
     expect(format.decibel(Infinity)).toBe('identical');
     expect(format.duration(61_400)).toBe('1 min 1 s');
     expect(format.plural(1, 'neuron')).toBe('1 neuron');
+  });
+});
+
+describe('numbers in messages', () => {
+  // As VS Code sends them.
+  const sent = <T>(message: T) => read(JSON.parse(JSON.stringify(spelled(message))) as T);
+
+  it('arrive, also those that JSON does not know', () => {
+    const message = {
+      psnr: Infinity,
+      layers: [{ correlation: NaN, change: -Infinity, name: 'Infinity', none: null }, { change: 1.5 }],
+    };
+    expect(sent(message)).toEqual(message);
+  });
+
+  it('are left alone where there is nothing to spell', () => {
+    const message = { type: 'layer', previews: { data: Uint8Array.of(1) }, limits: [1, 2] };
+    expect(spelled(message)).toBe(message);
+    expect(read(message)).toBe(message);
   });
 });
 

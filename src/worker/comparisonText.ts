@@ -1,6 +1,6 @@
 /** A comparison as JSON and as text. */
 import type { Comparison, LayerComparison } from '../tracing/compare/compare';
-import type { Inspection } from '../worker/protocol';
+import type { Inspection } from './protocol';
 
 type Both<T> = readonly [T, T];
 
