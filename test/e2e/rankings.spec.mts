@@ -41,6 +41,8 @@ test('neurons are filtered, sorted by two columns, saved, and marked in the plot
 
   await test.step('a click on a header sorts, Shift and a click sorts by it next', async () => {
     const header = (name: string) => table.locator(`[data-column=${name}]`);
+    // Neurons are laid out in the background.
+    await expect(rows.locator('.cluster').first()).toHaveText(/\d/, { timeout: 60_000 });
     await header('cluster').click();
     await header('pixels').click({ modifiers: ['Shift'] });
     await expect(header('pixels')).toHaveAccessibleName(/as number 2/);
