@@ -25,6 +25,18 @@ export interface Between {
   readonly slopes?: () => Float32Array;
 }
 
+/** A batch norm as it is after training: γ (x − mean) / √(variance + ε) + β as `scale · x + shift`. */
+export function batchNorm(
+  gamma: Float32Array,
+  beta: Float32Array,
+  mean: Float32Array,
+  variance: Float32Array,
+  epsilon: number,
+): { readonly scale: Float32Array; readonly shift: Float32Array } {
+  const scale = gamma.map((g, i) => g / Math.sqrt(variance[i] + epsilon));
+  return { scale, shift: beta.map((b, i) => b - mean[i] * scale[i]) };
+}
+
 /** Adds a normalisation of `[features, P]` to the graph. */
 export function normalise(graph: GraphBuilder, x: string, norm: Norm): string {
   const [scale, shift] = [norm.scale(), norm.shift()];
@@ -125,21 +137,8 @@ function readModule(
       : undefined;
   }
   if (!mean || !variance || !fits(mean) || !fits(variance)) return undefined;
-  const factor = () => {
-    const spread = variance.read();
-    return scale.read().map((gamma, i) => gamma / Math.sqrt(spread[i] + epsilon));
-  };
-  return {
-    norm: {
-      kind: 'batch',
-      scale: factor,
-      shift: () => {
-        const [factors, means] = [factor(), mean.read()];
-        return shift.read().map((beta, i) => beta - means[i] * factors[i]);
-      },
-      epsilon,
-    },
-  };
+  const folded = () => batchNorm(scale.read(), shift.read(), mean.read(), variance.read(), epsilon);
+  return { norm: { kind: 'batch', scale: () => folded().scale, shift: () => folded().shift, epsilon } };
 }
 
 /**

@@ -69,6 +69,17 @@ export interface TracedLayer {
   readonly biasImaginary?: Float32Array;
   /** PixelShuffle's factor between this convolution and its activation, when there is one. */
   readonly shuffle?: number;
+  /**
+   * Of a convolution whose channels are normalised by their own mean and variance over the frame: `preActivation` is
+   * what comes out, `of` the graph value that goes in, of which γ and β have an element for each channel behind
+   * PixelShuffle.
+   */
+  readonly instanceNorm?: {
+    readonly of: string;
+    readonly scale: Float32Array;
+    readonly shift: Float32Array;
+    readonly epsilon: number;
+  };
   /** What follows this layer inside the network. */
   readonly activation: Activation;
   /** The activation as a scalar function of the affine result, when it is one (σ of tracing.md §1). */

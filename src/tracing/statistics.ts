@@ -191,30 +191,38 @@ export class Thresholds {
 
   /** The first bin from above down to which all |C| add up to at least (1 − α) of the total. */
   private bin(alpha: number): number {
-    const { counts, total } = this;
-    let bin = BINS;
-    for (let reached = 0; bin > 0 && (bin === BINS || reached < (1 - alpha) * total);) {
-      const count = counts[--bin];
-      if (count > 0) reached += count * binCentres[bin];
+    const wanted = (1 - alpha) * this.total;
+    let reached = 0;
+    for (let bin = BINS - 1; bin > 0; bin--) {
+      const count = this.counts[bin];
+      if (count === 0) continue;
+      reached += count * binCentres[bin];
+      if (reached >= wanted) return bin;
     }
-    return bin;
+    return 0;
   }
 
   /** The value at which the descending cumulative sum of all |C| first reaches (1 − α) of the total. */
   at(alpha: number): number {
-    // The bin's last value: nothing in the bin is above it, so a value that very many pixels share
-    // (such as the bias of switched-off units) does not count because of a rounding.
-    return new Float32Array(Int32Array.of(((this.bin(alpha) + 1) << LOW_BITS) - 1).buffer)[0];
+    return lastOf(this.bin(alpha));
   }
 
   /** Over the whole picture: which part of the neurons counts at a pixel. */
   summary(alpha: number): NeuronsPerPixel {
-    const { all } = this;
+    const first = this.bin(alpha);
     let above = 0;
-    for (let bin = this.bin(alpha) + 1; bin < BINS; bin++) above += this.counts[bin];
-    return { alpha, threshold: this.at(alpha), thresholdError: BIN_ERROR, mean: all > 0 ? above / all : 0 };
+    for (let bin = first + 1; bin < BINS; bin++) above += this.counts[bin];
+    const mean = this.all > 0 ? above / this.all : 0;
+    return { alpha, threshold: lastOf(first), thresholdError: BIN_ERROR, mean };
   }
 }
+
+/**
+ * A bin's largest value: nothing in the bin is above it, so a value that very many pixels share (such as the bias of
+ * switched-off units) does not count because of a rounding.
+ */
+const lastOf = (bin: number): number =>
+  new Float32Array(Int32Array.of(((bin + 1) << LOW_BITS) - 1).buffer)[0];
 
 /**
  * Number of neurons whose |C| is above a threshold, at each pixel of a tile, `[tile.count]`.

@@ -12,6 +12,7 @@ import {
   blocksOf,
   buildDecoder,
   convolution,
+  withNorm,
   type Block,
   type Convolution,
 } from './video';
@@ -75,6 +76,8 @@ function all<T>(items: readonly (T | undefined)[]): readonly T[] | undefined {
   return present.length === items.length ? present : undefined;
 }
 
+const otherNorms = 'its blocks have normalisations other than batch or instance norms';
+
 const scaleOf = (blocks: readonly Block[]) => blocks.reduce((scale, { stride }) => scale * stride, 1);
 
 /** NeRV (Chen et al. 2021): `stem`, `layers.{i}.conv.conv`, `head_layers.{last}`. */
@@ -99,9 +102,18 @@ export const nerv: Family = {
     if (!blocks || !linked || !Number.isInteger(area) || stem[0].inputs % 2 || head.outputs > 4) {
       return { likeness: 0.6, missing };
     }
-    if ([...tensors.keys()].some((name) => /\.(norm|bn)\d*\.weight$/.test(name))) {
-      return { likeness: 0.6, missing: 'networks with normalisation layers are not known' };
-    }
+    const normalised = all(
+      blocks.map((block) => {
+        const conv = withNorm(
+          tensors,
+          block.conv,
+          block.conv.name.replace(/conv\.conv$/, 'norm'),
+          block.conv.outputs / block.stride ** 2,
+        );
+        return conv && { ...block, conv };
+      }),
+    );
+    if (!normalised) return { likeness: 0.6, missing: otherNorms };
     return {
       score: 0.95,
       build: (settings) => {
@@ -120,11 +132,12 @@ export const nerv: Family = {
               return graph.reshape(value, [1, blocks[0].conv.inputs, map.height, map.width]);
             },
             stem,
-            blocks,
+            blocks: normalised,
             head,
             frame: { height: map.height * scale, width: map.width * scale },
             encoding: `positional encoding of time, ${levels} frequencies`,
             usualAct: 'gelu',
+            normalises: [],
           },
           settings,
         );
@@ -157,10 +170,19 @@ function hnervParts({ tensors }: Candidate): HnervParts | Near | undefined {
   const area = down.outputs / convolutions[0].inputs;
   if (!blocks || !Number.isInteger(area) || down.kernel.some((side) => side !== 1))
     return { likeness: 0.7, missing };
-  if ([...tensors.keys()].some((name) => /decoder\.\d+\.(norm|bn)\.weight$/.test(name))) {
-    return { likeness: 0.7, missing: 'decoders with normalisation layers are not known' };
-  }
-  return { first: down, blocks, head, area };
+  const normOf = (conv: Convolution, stride: number) => {
+    const name = conv.name.replace(/conv\.(?:downconv|upconv\.0)$/, 'norm');
+    return withNorm(tensors, conv, name, conv.outputs / stride ** 2);
+  };
+  const normalised = all(
+    blocks.map((block) => {
+      const conv = normOf(block.conv, block.stride);
+      return conv && { ...block, conv };
+    }),
+  );
+  const start = normOf(down, 1);
+  if (!normalised || !start) return { likeness: 0.7, missing: otherNorms };
+  return { first: start, blocks: normalised, head, area };
 }
 
 /** The frames' embeddings `[N, channels, h, w]`, quantised beside the weights in `quant_vid.pth`. */
@@ -172,9 +194,6 @@ function embeddings({ checkpoint: { root } }: Candidate, channels: number): Tens
   }
   return undefined;
 }
-
-const convolve = (graph: GraphBuilder, x: string, conv: Convolution) =>
-  graph.conv2d(x, { shape: conv.weight.shape, data: conv.weight.read() }, conv.bias?.read() ?? null);
 
 /** HNeRV's code in its NeRV mode, and XINC's: time encoded, all sines before all cosines. */
 export const hnervTime: Family = {
@@ -197,10 +216,10 @@ export const hnervTime: Family = {
         return buildDecoder(
           {
             candidate,
-            start: (graph, t, act) => {
+            start: (graph, t, act, convolve) => {
               const features = timeEncoding(graph, t, base, levels, false);
               const x = graph.reshape(features, [1, 2 * levels, 1, 1]);
-              const value = act.apply(graph, convolve(graph, x, first));
+              const value = act.apply(graph, convolve(x, first));
               return graph.reshape(value, [1, blocks[0].conv.inputs, map.height, map.width]);
             },
             stem: [first],
@@ -209,6 +228,7 @@ export const hnervTime: Family = {
             frame: { height: map.height * scale, width: map.width * scale },
             encoding: `positional encoding of time, ${levels} frequencies`,
             usualAct: 'gelu',
+            normalises: [first],
           },
           settings,
         );
@@ -244,13 +264,13 @@ export const hnerv: Family = {
         return buildDecoder(
           {
             candidate,
-            start: (graph, t, act) => {
+            start: (graph, t, act, convolve) => {
               const data = graph.constant(embedding.read(), [count, channels, h, w]);
               // t = k / count; rounding finds k again.
               const k = graph.op('Floor', [graph.op('Add', [graph.scale(t, count), graph.scalar(0.5)])]);
               const index = graph.reshape(graph.op('Cast', [k], { to: { int: 7 } }), [1]);
               const x = graph.op('Gather', [data, index], { axis: { int: 0 } });
-              const value = act.apply(graph, convolve(graph, x, first));
+              const value = act.apply(graph, convolve(x, first));
               // view(n, c, side, side, h, w).permute(0, 1, 4, 2, 5, 3): as PixelShuffle does.
               return side > 1 ? graph.depthToSpace(value, side) : value;
             },
@@ -260,6 +280,7 @@ export const hnerv: Family = {
             frame,
             encoding: `embedding of each frame, ${channels} × ${h} × ${w}`,
             usualAct: 'gelu',
+            normalises: [first],
             frames: count,
           },
           settings,

@@ -16,6 +16,14 @@ import {
   type Size,
 } from '../settings';
 import type { LayerSummary, TracedLayer } from '../types';
+import {
+  askNorm,
+  foldBatchNorm,
+  instanceNorm,
+  normalisePhases,
+  storedNorm,
+  type StoredNorm,
+} from './channelNorm';
 
 export interface Convolution {
   /** Module name as in the checkpoint. */
@@ -26,6 +34,19 @@ export interface Convolution {
   /** `[outputs, inputs, height, width]` */
   readonly weight: Tensor;
   readonly bias: Tensor | undefined;
+  /** What normalises its channels before the activation, as far as the file tells. */
+  readonly norm?: StoredNorm;
+}
+
+/** The convolution with the normalisation stored under `name`; undefined when that is none that is known. */
+export function withNorm(
+  tensors: ReadonlyMap<string, Tensor>,
+  conv: Convolution,
+  name: string,
+  channels: number,
+): Convolution | undefined {
+  const norm = storedNorm(tensors, name, channels);
+  return norm === null ? undefined : norm ? { ...conv, norm } : conv;
 }
 
 /** A convolution stored under `name`, or undefined. */
@@ -162,7 +183,7 @@ export function askFirstMap(settings: Settings, area: number, scale: number): Si
 export interface DecoderPlan {
   readonly candidate: Candidate;
   /** Adds the first map, `[1, channels, h, w]`, to the graph. */
-  start(graph: GraphBuilder, t: string, act: Act): string;
+  start(graph: GraphBuilder, t: string, act: Act, convolve: (x: string, conv: Convolution) => string): string;
   /** Layers before the first map, for the summary. */
   readonly stem: readonly { readonly name: string; readonly inputs: number; readonly outputs: number }[];
   readonly blocks: readonly Block[];
@@ -178,6 +199,17 @@ export interface DecoderPlan {
   readonly frames?: number;
   /** t of frame k is k / frames, or k / (frames − 1) when both ends are included. */
   readonly bothEnds?: boolean;
+  /** The code base can normalise the channels of each block, and of what `start` convolves. */
+  readonly normalises?: readonly Convolution[];
+}
+
+/** Weights and biases as the network applies them: a batch norm is worked in. */
+function numbersOf({ weight, bias, outputs, norm }: Convolution): {
+  readonly weight: Float32Array;
+  readonly bias: Float32Array | null;
+} {
+  const [w, b] = [weight.read(), bias?.read() ?? null];
+  return norm?.batch ? foldBatchNorm(w, b, outputs, norm) : { weight: w, bias: b };
 }
 
 /** What the decoder's activations are; asked first, so that it heads the list. */
@@ -205,9 +237,20 @@ export function buildDecoder(plan: DecoderPlan, settings: Settings): Network {
   );
   const act = hiddenAct(kind, plan.sineOmega ?? 1, 1);
   const last = finalAct(final, 1);
+  const stored = [...(plan.normalises ?? []), ...blocks.map(({ conv }) => conv)].map(({ norm }) => norm);
+  const norm = plan.normalises ? askNorm(settings, stored) : 'none';
 
   const graph = new GraphBuilder();
-  let value = plan.start(graph, graph.input('t', [1, 1]), act);
+  const convolveFirst = (x: string, conv: Convolution) => {
+    const { weight, bias } = numbersOf(conv);
+    const z = graph.conv2d(x, { shape: conv.weight.shape, data: weight }, bias);
+    if (norm !== 'instance') return z;
+    const { scale, shift, epsilon } = instanceNorm(conv.norm, conv.outputs);
+    return graph.instanceNorm(z, scale, shift, epsilon);
+  };
+  let value = plan.start(graph, graph.input('t', [1, 1]), act, convolveFirst);
+  const enlarged = blocks.reduce((scale, { stride }) => scale * stride, 1);
+  let [height, width] = [plan.frame.height / enlarged, plan.frame.width / enlarged];
   const layers: TracedLayer[] = [];
   const convolve = (
     input: string,
@@ -216,10 +259,16 @@ export function buildDecoder(plan: DecoderPlan, settings: Settings): Network {
     following: Act,
     isLast: boolean,
   ): string => {
-    const [weight, bias] = [conv.weight.read(), conv.bias?.read() ?? null];
-    const preActivation = graph.conv2d(input, { shape: conv.weight.shape, data: weight }, bias, {
+    const { weight, bias } = numbersOf(conv);
+    const convolved = graph.conv2d(input, { shape: conv.weight.shape, data: weight }, bias, {
       padding: samePadding(conv.kernel),
     });
+    const own =
+      norm === 'instance' && !isLast ? instanceNorm(conv.norm, conv.outputs / stride ** 2) : undefined;
+    const preActivation = own
+      ? normalisePhases(graph, convolved, own, { outputs: conv.outputs, height, width })
+      : convolved;
+    [height, width] = [height * stride, width * stride];
     layers.push({
       name: conv.name,
       kind: 'convolution',
@@ -231,6 +280,7 @@ export function buildDecoder(plan: DecoderPlan, settings: Settings): Network {
       ...(conv.kernel[0] !== conv.kernel[1] && { kernel: conv.kernel }),
       bias,
       ...(stride > 1 && { shuffle: stride }),
+      ...(own && { instanceNorm: { of: convolved, ...own } }),
       activation: following.kind,
       ...(following.scalar && { activate: following.scalar }),
       last: isLast,

@@ -147,18 +147,20 @@ export function convolutionOf(
   const row = (o: number) => (outputs ? outputs[Math.floor(o / phases)] * phases + (o % phases) : o);
   const column = (i: number) => inputs?.[i] ?? i;
   const size = layer.weight.length / (layer.inputs * layer.outputs);
-  const node = a.graph.nodes.find(({ outputs: made }) => made.includes(a.layers[index].preActivation));
-  for (const name of node?.inputs.slice(1) ?? []) {
-    const constant = b.graph.constants.get(name);
-    if (!constant) continue;
-    const { data, shape } = constant;
+  const { input, preActivation } = a.layers[index];
+  // The convolution's weights and biases, and what scales and shifts its channels if anything does.
+  for (const name of behind({ ...a.graph, output: preActivation }, [input]).constants.keys()) {
+    const { data, shape } = b.graph.constants.get(name)!;
+    if (!(data instanceof Float32Array)) continue;
     const out = new Float32Array(data.length);
-    if (data.length === layer.outputs) out.forEach((_, o) => (out[o] = Number(data[row(o)])));
+    if (data.length === layer.outputs) out.forEach((_, o) => (out[o] = data[row(o)]));
+    else if (data.length === layer.outputs / phases)
+      out.forEach((_, c) => (out[c] = data[outputs?.[c] ?? c]));
     else {
       for (let o = 0; o < layer.outputs; o++) {
         for (let i = 0; i < layer.inputs; i++) {
           const [to, from] = [o * layer.inputs + i, row(o) * layer.inputs + column(i)];
-          for (let k = 0; k < size; k++) out[to * size + k] = Number(data[from * size + k]);
+          for (let k = 0; k < size; k++) out[to * size + k] = data[from * size + k];
         }
       }
     }

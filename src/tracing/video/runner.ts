@@ -23,13 +23,14 @@ export class FrameRunner {
     return (await session).run(new Map([[graph.inputs[0].name, { shape: [1, 1], data: t }]]));
   }
 
-  /** The path of a layer's kernels, the same for all frames. See `KernelPath` for the parameters. */
+  /** The path of a layer's kernels; the same for all frames unless a norm changes its weights. See `KernelPath` for the parameters. */
   path(
     layers: readonly TracedLayer[],
     size: { readonly height: number; readonly width: number },
     previewSide: number,
   ): KernelPath {
-    const { name } = layers[0];
+    const { name, instanceNorm } = layers[0];
+    if (instanceNorm) return new KernelPath(layers, size, previewSide);
     let path = this.paths.get(name);
     if (!path) this.paths.set(name, (path = new KernelPath(layers, size, previewSide)));
     return path;

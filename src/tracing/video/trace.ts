@@ -9,6 +9,7 @@ import type { PictureValues } from '../regions';
 import { distributedness, Thresholds } from '../statistics';
 import type { Trace, TraceOptions } from '../trace';
 import type { Completeness, LayerResidual, LayerTrace } from '../types';
+import { atFrame, convolved } from './atFrame';
 import { kernelSize } from './convolution';
 import { padded } from './loops';
 import type { KernelPath } from './path';
@@ -117,7 +118,11 @@ export function layersUnasked({ layers, signal, domain }: Inr): readonly TracedL
 }
 
 interface Kernels {
+  /** As it is at this frame. */
   readonly layer: TracedLayer;
+  /** As it is in the network, and what an instance norm multiplies each row of its weights by at this frame. */
+  readonly own: TracedLayer;
+  readonly gain: Float32Array | undefined;
   /** Of the maps that are asked for one by one. */
   readonly path: KernelPath;
   /** `[inputs, h, w]`, as threads share it. */
@@ -160,7 +165,9 @@ export class VideoTrace implements Trace {
     const { layers, graph, signal } = inr;
     const head = layers.at(-1)!;
     const following = wanted.map((layer) => layers[layers.indexOf(layer) + 1]?.input ?? head.preActivation);
-    const names = [...new Set([graph.output, ...wanted.map(({ input }) => input), ...following])];
+    const inputs = wanted.map(({ input }) => input);
+    const normalised = wanted.filter(({ instanceNorm }) => instanceNorm).map(convolved);
+    const names = [...new Set([graph.output, ...inputs, ...following, ...normalised])];
     const values = await runner.run(frame, names);
     // What one layer makes is what the next one reads.
     const shared = new Map<string, Float32Array>();
@@ -173,12 +180,15 @@ export class VideoTrace implements Trace {
       }
       return found;
     };
-    const kernels = wanted.map((layer, k): Kernels => {
-      const [height, width] = values.get(layer.input)!.shape.slice(-2);
-      const from = layers.slice(layers.indexOf(layer));
+    const kernels = wanted.map((own, k): Kernels => {
+      const [height, width] = values.get(own.input)!.shape.slice(-2);
+      const { layer, gain } = atFrame(own, values.get(convolved(own))?.data);
+      const from = [layer, ...layers.slice(layers.indexOf(own) + 1)];
       const side = previewSide(layer.inputs * layer.outputs, signal.height, signal.width);
       return {
         layer,
+        own,
+        gain,
         path: runner.path(from, { height, width }, side),
         input: share(layer.input),
         previewSide: side,
@@ -310,9 +320,9 @@ export class VideoTrace implements Trace {
   ): Promise<Ablated> {
     const removals: Removal[] = [];
     for (const index of new Set(neurons.map(({ layer }) => layer))) {
-      const own = new Set(neurons.filter((ref) => ref.layer === index).map(({ neuron }) => neuron));
-      const { layer, path, input: planes } = this.at(index);
-      const kernels = Array.from(own, (neuron) => kernelOf(layer, neuron));
+      const chosen = new Set(neurons.filter((ref) => ref.layer === index).map(({ neuron }) => neuron));
+      const { own: layer, gain, path, input: planes } = this.at(index);
+      const kernels = Array.from(chosen, (neuron) => kernelOf(layer, neuron));
       const { height, width } = path;
       const area = height * width;
       if (baseline === 'zero') {
@@ -325,7 +335,9 @@ export class VideoTrace implements Trace {
         const plane = planes.subarray(input * area, (input + 1) * area);
         const mean = plane.reduce((sum, v) => sum + v, 0) / area;
         const own = path.convolve(new Float32Array(area).fill(mean), input, output, 0);
-        for (let k = 0; k < area; k++) data[output * area + k] += own[k];
+        // Where the gain is zero, nothing of this reaches the frame.
+        const factor = 1 / (gain?.[output] || 1);
+        for (let k = 0; k < area; k++) data[output * area + k] += own[k] * factor;
       }
       removals.push({ layer, kernels, instead: { data, height, width } });
     }
@@ -471,10 +483,11 @@ function completenessOf(
   };
 }
 
-function definition({ layer, from, path }: Kernels): string {
+function definition({ layer, gain, from, path }: Kernels): string {
   if (layer.last) return 'W_oi ∗ x_i + b_o/n';
   const sigma = path.activation ? layer.activation.toUpperCase() : '';
-  const own = `${sigma}(W_oi ∗ x_i + b_o/n)`;
+  const weights = gain ? 'W, b with the instance norm of the frame: ' : '';
+  const own = `${weights}${sigma}(W_oi ∗ x_i + b_o/n)`;
   const behindIt = from.slice(1).map((l) => {
     const k = kernelSize(l).join('×');
     const scale = l.shuffle ?? 1;

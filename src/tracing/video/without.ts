@@ -1,5 +1,6 @@
 import type { Constant, Graph, GraphNode } from '../../graph/types';
 import type { TracedLayer } from '../../inr/types';
+import { convolved } from './atFrame';
 
 /** Kernels of one layer that are taken away, and what they put out instead. */
 export interface Removal {
@@ -14,7 +15,8 @@ export function withoutKernels(graph: Graph, removals: readonly Removal[]): Grap
   const constants = new Map<string, Constant>(graph.constants);
   let nodes: readonly GraphNode[] = graph.nodes;
   for (const [k, { layer, kernels, instead }] of removals.entries()) {
-    const node = nodes.find(({ op, outputs }) => op === 'Conv' && outputs[0] === layer.preActivation);
+    const made = convolved(layer);
+    const node = nodes.find(({ op, outputs }) => op === 'Conv' && outputs[0] === made);
     const name = node?.inputs[1];
     const weight = name === undefined ? undefined : graph.constants.get(name);
     if (!node || name === undefined || !weight)
@@ -34,7 +36,7 @@ export function withoutKernels(graph: Graph, removals: readonly Removal[]): Grap
     }
     const [left, added] = [`${own}_left`, `${own}_instead`];
     constants.set(added, { shape: [1, layer.outputs, instead.height, instead.width], data: instead.data });
-    const sum: GraphNode = { op: 'Add', inputs: [left, added], outputs: [layer.preActivation] };
+    const sum: GraphNode = { op: 'Add', inputs: [left, added], outputs: [made] };
     nodes = nodes.flatMap((other) => (other === node ? [{ ...changed, outputs: [left] }, sum] : [other]));
   }
   return { ...graph, constants, nodes };

@@ -354,3 +354,45 @@ describe('signals', () => {
     expect(size!.confidence).toBeLessThan(0.2);
   });
 });
+
+describe('norms in the blocks of decoders', () => {
+  const nerv = {
+    'stem.0.weight': [24, 6],
+    'stem.0.bias': [24],
+    'layers.0.conv.conv.weight': [12, 4, 3, 3],
+    'layers.0.conv.conv.bias': [12],
+    'head_layers.0.weight': [3, 3, 1, 1],
+    'head_layers.0.bias': [3],
+  };
+  const normOf = (inr: Inr) => inr.assumptions.find(({ name }) => name === 'norm');
+
+  it('are none unless something tells of them', () => {
+    const inr = inrOf(dictOf(nerv));
+    expect(normOf(inr)?.value).toBe('none');
+    expect(inr.layers.some(({ instanceNorm }) => instanceNorm)).toBe(false);
+  });
+
+  it('are instance norms when the person says so, as nothing in the file can', () => {
+    const inr = inrOf(dictOf(nerv), corrected({ norm: 'instance' }));
+    expect(normOf(inr)).toMatchObject({ value: 'instance', source: 'correction' });
+    expect(inr.layers.map(({ instanceNorm }) => instanceNorm?.scale.length)).toEqual([3, undefined]);
+  });
+
+  it('are batch norms where running means are kept', () => {
+    const parts = ['weight', 'bias', 'running_mean', 'running_var'];
+    const norms = Object.fromEntries(parts.map((part) => [`layers.0.norm.${part}`, [3]]));
+    expect(normOf(inrOf(dictOf({ ...nerv, ...norms })))).toMatchObject({
+      value: 'batch',
+      source: 'state dict',
+      confidence: 1,
+    });
+    expect(() => inrOf(dictOf({ ...nerv, ...norms }), corrected({ norm: 'instance' }))).toThrow(UsageError);
+  });
+
+  it('are refused in words where they are none of these', () => {
+    const root = dictOf({ ...nerv, 'layers.0.norm.weight': [3, 1, 1], 'layers.0.norm.bias': [3, 1, 1] });
+    const result = recognise(checkpointOf(root), plain);
+    expect(result.recognised).toBe(false);
+    expect(!result.recognised && result.closest?.missing).toContain('other than batch or instance norms');
+  });
+});

@@ -4,8 +4,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { comparisonJson, comparisonText } from '../../../src/worker/comparisonText';
 import { onnxruntimeEngine } from '../../../src/engine/onnxruntime';
 import { neverCancelled } from '../../../src/errors';
+import type { Graph } from '../../../src/graph/types';
 import type { Inr } from '../../../src/inr/types';
 import { compare, type Compared, type Comparison } from '../../../src/tracing/compare/compare';
+import { convolutionOf } from '../../../src/tracing/compare/swap';
 import { FrameRunner } from '../../../src/tracing/video/runner';
 import { traceFrame } from '../../../src/tracing/video/trace';
 import { inspectModel, isModel } from '../../../src/worker/model';
@@ -94,6 +96,28 @@ describe('a pruned copy', () => {
     expect(text).toMatch(/layers\.2\.conv\.conv: 1920 kernels of 20 output channels/);
     expect(text).toMatch(/A with this layer of B: nothing changes/);
   });
+});
+
+it('a convolution changes place with what scales and shifts its channels', async () => {
+  const scaled = inspectModel({
+    file: path.join(root, 'test/fixtures/video/nerv-scaled.pt'),
+    corrections: {},
+  });
+  if (!isModel(scaled)) throw new Error(scaled.message);
+  const picture = async (graph: Graph) => {
+    const runner = new FrameRunner({ ...scaled.inr, graph }, engine);
+    const values = await runner.picture(1);
+    runner.release();
+    return values;
+  };
+  const order = Int32Array.of(2, 0, 1);
+  const own = await picture(scaled.inr.graph);
+  const written = convolutionOf(scaled.inr, scaled.inr, 0, undefined, order);
+  const moved = { ...scaled.inr, graph: written };
+  // Written elsewhere, the channels are not what the next layer reads; read there as well, nothing has changed.
+  const near = (values: Float32Array) => values.every((v, k) => Math.abs(v - own[k]) < 1e-5);
+  expect(near(await picture(written))).toBe(false);
+  expect(near(await picture(convolutionOf(moved, scaled.inr, 1, order, undefined)))).toBe(true);
 });
 
 it('a shuffled copy is matched channel by channel, and costs nothing layer by layer', async () => {

@@ -23,6 +23,10 @@ describe.each([
   ['hnerv-mode', 2],
   ['nerv', 3],
   ['even', 1],
+  ['nerv-batch', 1],
+  ['nerv-instance', 1],
+  ['nerv-scaled', 1],
+  ['hnerv-batch', 1],
 ] as const)('%s', (name, frame) => {
   const inr = open(path.join(fixtures, `${name}.pt`));
   const { height, width } = inr.signal;
@@ -156,6 +160,18 @@ describe.each([
     expect([coarse.height, coarse.width]).toEqual([height / 2, width / 2]);
     expect(coarse.values[3]).toBe(values[6]);
   });
+
+  if (expected.has('without:zero')) {
+    it('paints without a normalised kernel what PyTorch paints', async () => {
+      const kernel = { layer: 0, neuron: inr.layers[0].outputs + 2 };
+      for (const baseline of ['zero', 'mean'] as const) {
+        const { values } = await trace.without([kernel], baseline, 1, neverCancelled);
+        const { data } = expected.get(`without:${baseline}`)!;
+        expect(values.findIndex((v, k) => !(Math.abs(v - data[k]) <= 1e-5))).toBe(-1);
+        expect(values.findIndex((v, k) => Math.abs(v - trace.reconstruction[k]) > 1e-4)).not.toBe(-1);
+      }
+    });
+  }
 
   it('puts the mean of an input in the place of a kernel', async () => {
     const head = inr.layers.at(-1)!;
