@@ -38,7 +38,18 @@ export function withGradients(
   axis: number,
 ): GradientGraph {
   const backward = new Backward(graph);
-  const gradients = backward.run(values, weights, axis);
+  const gradients = backward.run(values, () => backward.seed(weights, axis));
+  return { graph: backward.graph(), gradients };
+}
+
+/**
+ * Adds ∂⟨seed, output⟩/∂v for some values v.
+ * @param seed a value of the output's shape
+ * @throws NoDerivativeError
+ */
+export function withGradientsOf(graph: Graph, values: readonly string[], seed: string): GradientGraph {
+  const backward = new Backward(graph);
+  const gradients = backward.run(values, () => seed);
   return { graph: backward.graph(), gradients };
 }
 
@@ -50,9 +61,11 @@ class Backward {
   private readonly nodes: GraphNode[];
   private readonly constants: Map<string, Constant>;
   private readonly scalars = new Map<number, string>();
-  private count = 0;
+  /** Of names; those of a graph that has gradients already are below. */
+  private count: number;
 
   constructor(private readonly source: Graph) {
+    this.count = source.nodes.length + source.constants.size;
     for (const input of source.inputs) this.inference.input(input.name, input.shape);
     for (const [name, constant] of source.constants) this.inference.constant(name, constant);
     for (const node of source.nodes) this.inference.add(node);
@@ -118,12 +131,12 @@ class Backward {
   private step = (x: string) => this.op('Clip', [this.times(x, STEEP), this.scalar(0), this.scalar(1)]);
   private oneMinus = (x: string) => this.sub(this.scalar(1), x);
 
-  run(values: readonly string[], weights: readonly number[], axis: number): Map<string, string> {
+  run(values: readonly string[], seed: () => string): Map<string, string> {
     const wanted = new Set(values);
     const depends = this.dependent(wanted);
     const gradients = new Map<string, string>();
     if (depends.has(this.source.output)) {
-      gradients.set(this.source.output, this.seed(weights, axis));
+      gradients.set(this.source.output, seed());
     }
     for (const node of this.source.nodes.toReversed()) {
       if (!node.outputs.some((name) => gradients.has(name))) continue;
@@ -159,7 +172,7 @@ class Backward {
     return depends;
   }
 
-  private seed(weights: readonly number[], axis: number): string {
+  seed(weights: readonly number[], axis: number): string {
     const { output } = this.source;
     const rank = this.shapeOf(output).length;
     const shape = Array.from({ length: rank }, (_, i) => (i === axis ? weights.length : 1));

@@ -48,6 +48,15 @@ const displayNames: Partial<Record<Activation, string>> = {
 
 const isMonotone = (activation: Activation): activation is MonotoneActivation => activation in plainActs;
 
+/** Of tiles that hold contributions themselves. */
+export const asTheyAre = (neurons: number, definition: string): ContributionFormula => ({
+  neurons,
+  scale: new Float64Array(neurons).fill(1),
+  shift: 0,
+  sigma: 'none',
+  definition,
+});
+
 /**
  * Maps of a linear layer. On hidden layers σ is the layer's activation when it is monotone; a sine or
  * a bell curve of a sum is no strength, so there the sum itself is the map.

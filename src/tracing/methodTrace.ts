@@ -5,7 +5,7 @@ import type { CancelToken } from '../errors';
 import { fillCoordinates } from '../inr/coordinates';
 import type { Inr, TracedLayer } from '../inr/types';
 import type { Baseline } from './ablation';
-import type { ActivationTile, ContributionFormula } from './contributions';
+import { asTheyAre, type ActivationTile, type ContributionFormula } from './contributions';
 import { seededRandom } from './random';
 import { pause } from './regions';
 import { costBehind, gradientsOf, SampledNetwork, valuesOf, type Means } from './sampled';
@@ -19,15 +19,6 @@ const ABLATION_BUDGET = 3e10;
 /** Pixels ablated at a time: a run of them holds many neurons' pictures side by side. */
 const CHUNK = 512;
 const SEED = 0;
-
-/** Tiles hold contributions themselves. */
-const asTheyAre = (neurons: number, definition: string): ContributionFormula => ({
-  neurons,
-  scale: new Float64Array(neurons).fill(1),
-  shift: 0,
-  sigma: 'none',
-  definition,
-});
 
 /**
  * `gradient`: a_i·∂y/∂a_i, by one backward run. `ablation`: y − y without the neuron, one run of the layers
@@ -79,7 +70,7 @@ export class MethodTrace extends PictureTrace {
         accumulator.add(tile, cancel);
         progress?.((index + (tile.start + tile.count) / this.pixels) / this.traced.length);
       });
-      const described = this.described(layer, formula, accumulator);
+      const described = this.described(index, accumulator);
       this.layers.push({ ...described, ...this.sampleOf(described.statistics, layer) });
     }
   }

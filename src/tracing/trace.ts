@@ -7,26 +7,17 @@ import type { FloatMap, NeuronRef, PixelProbe } from '../worker/protocol';
 import {
   channelFormula,
   contributionFormula,
-  evaluate,
   type ActivationTile,
   type ContributionFormula,
 } from './contributions';
+import { ContributionTrace } from './contributionTrace';
 import { chosenLayers } from './chosenLayers';
 import { Ablations, type Ablated, type Baseline } from './ablation';
 import type { PictureValues } from './regions';
 import { drawnSize, runShare, type Pass, type RunPass } from './pass';
-import {
-  countAbove,
-  distributedness,
-  LayerAccumulator,
-  type LayerShare,
-  type Thresholds,
-} from './statistics';
+import { LayerAccumulator, type LayerShare } from './statistics';
 import type { Completeness, LayerTrace, Method } from './types';
 import { traceFrame } from './video/trace';
-
-/** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
-const ALPHAS = [0.1, 0.5] as const;
 
 export interface TraceOptions {
   /** Bytes that kept activations may take; what does not fit is computed again when asked for. */
@@ -179,15 +170,7 @@ const valuesOf = (layers: readonly TracedLayer[]) =>
   layers.flatMap(({ input, inputImaginary }) => (inputImaginary ? [input, inputImaginary] : [input]));
 
 /** The trace of a coordinate network: activations of linear layers, pixel by pixel. */
-export class PictureTrace implements Trace {
-  readonly frame = 0;
-  readonly layers: LayerTrace[] = [];
-  /** Size of what is drawn. */
-  readonly size: { readonly height: number; readonly width: number };
-  /** `[H, W, C]`, unclamped. */
-  reconstruction: Float32Array = new Float32Array(0);
-  protected readonly traced: Traced[];
-  protected readonly thresholds: Thresholds[] = [];
+export class PictureTrace extends ContributionTrace {
   /** How later questions run over the whole picture. */
   protected runPass: RunPass;
   private residual: Completeness = { layer: '', largest: NaN, mean: NaN };
@@ -198,26 +181,26 @@ export class PictureTrace implements Trace {
    * @param memoryBudget bytes that kept activations may take; the last layers are kept first
    */
   constructor(
-    readonly inr: Inr,
+    inr: Inr,
     protected readonly engine: Engine,
     wanted: readonly TracedLayer[],
     private readonly step: number,
     memoryBudget: number,
   ) {
-    this.size = drawnSize({ ...inr.signal, step });
-    this.runPass = inThisThread(engine);
+    const size = drawnSize({ ...inr.signal, step });
     let left = memoryBudget;
-    const pixels = this.size.height * this.size.width;
-    this.traced = wanted
+    const traced = wanted
       .toReversed()
       .map((layer) => {
-        const bytes = layer.inputs * pixels * (layer.inputImaginary ? 8 : 4);
+        const bytes = layer.inputs * size.height * size.width * (layer.inputImaginary ? 8 : 4);
         // Coordinates are made again in no time.
         const fits = bytes <= left && layer.input !== inr.graph.inputs[0].name;
         if (fits) left -= bytes;
         return { layer, formula: contributionFormula(layer), kept: fits ? [] : undefined };
       })
       .reverse();
+    super(inr, 0, size, traced);
+    this.runPass = inThisThread(engine);
     this.ablations = new Ablations(
       inr,
       wanted,
@@ -229,10 +212,6 @@ export class PictureTrace implements Trace {
       },
       Math.max(left, memoryBudget / 4),
     );
-  }
-
-  protected get pixels(): number {
-    return this.size.height * this.size.width;
   }
 
   /** Residual of the last layer's contributions; NaN when that layer was not traced. */
@@ -312,35 +291,11 @@ export class PictureTrace implements Trace {
   }
 
   private summarise(index: number, shares: readonly LayerShare[]): LayerTrace {
-    const { layer, formula } = this.traced[index];
+    const { formula } = this.traced[index];
     const [first, ...others] = shares;
     const accumulator = new LayerAccumulator(formula, this.size.height, this.size.width, first);
     for (const share of others) accumulator.merge(share);
-    return this.described(layer, formula, accumulator);
-  }
-
-  /** A layer from all that was gathered of it. */
-  protected described(
-    layer: TracedLayer,
-    formula: ContributionFormula,
-    accumulator: LayerAccumulator,
-  ): LayerTrace {
-    const thresholds = accumulator.thresholds();
-    this.thresholds.push(thresholds);
-    const statistics = accumulator.statistics();
-    return {
-      name: layer.name,
-      kind: layer.kind,
-      neurons: layer.inputs,
-      outputs: layer.outputs,
-      activation: layer.activation,
-      last: layer.last,
-      mapDefinition: formula.definition,
-      statistics,
-      distributedness: distributedness(statistics.total),
-      neuronsPerPixel: ALPHAS.map((alpha) => thresholds.summary(alpha)),
-      previews: accumulator.atlas(),
-    };
+    return this.described(index, accumulator);
   }
 
   /** Runs the network tile by tile for some of its values. */
@@ -367,8 +322,7 @@ export class PictureTrace implements Trace {
     }
   }
 
-  /** What `formula` takes, over the whole picture. @throws CancelledError */
-  protected eachContribution(
+  protected override eachContribution(
     traced: Traced,
     cancel: CancelToken,
     onTile: (tile: ActivationTile) => void | Promise<void>,
@@ -377,7 +331,7 @@ export class PictureTrace implements Trace {
     return this.eachTile(traced, cancel, onTile);
   }
 
-  protected channelFormula(layer: TracedLayer, channel: number): ContributionFormula {
+  protected override channelFormula(layer: TracedLayer, channel: number): ContributionFormula {
     return channelFormula(layer, channel);
   }
 
@@ -409,46 +363,6 @@ export class PictureTrace implements Trace {
     });
   }
 
-  private at(index: number): Traced {
-    const traced = this.traced[index];
-    if (!traced) throw new RangeError(`no traced layer ${index}`);
-    return traced;
-  }
-
-  private picture(data: Float32Array): FloatMap {
-    return { width: this.inr.signal.width, height: this.inr.signal.height, data };
-  }
-
-  private checkNeuron({ layer }: Traced, neuron: number): void {
-    if (!Number.isInteger(neuron) || neuron < 0 || neuron >= layer.inputs) {
-      throw new RangeError(`${layer.name} has no neuron ${neuron}`);
-    }
-  }
-
-  async map({ layer, neuron }: NeuronRef, channel?: number): Promise<FloatMap> {
-    const traced = this.at(layer);
-    this.checkNeuron(traced, neuron);
-    const formula = channel === undefined ? traced.formula : this.channelFormula(traced.layer, channel);
-    const out = new Float32Array(this.pixels);
-    const take = (tile: ActivationTile) => evaluate(formula, neuron, tile, 0, tile.count, out, tile.start);
-    await this.eachContribution(traced, neverCancelled, take, channel);
-    return this.picture(out);
-  }
-
-  async sum(layer: number, neurons: readonly number[]): Promise<FloatMap> {
-    const traced = this.at(layer);
-    for (const neuron of neurons) this.checkNeuron(traced, neuron);
-    const out = new Float32Array(this.pixels);
-    await this.eachContribution(traced, neverCancelled, (tile) => {
-      const part = new Float32Array(tile.count);
-      for (const neuron of neurons) {
-        evaluate(traced.formula, neuron, tile, 0, tile.count, part);
-        for (let k = 0; k < tile.count; k++) out[tile.start + k] += part[k];
-      }
-    });
-    return this.picture(out);
-  }
-
   without(
     neurons: readonly NeuronRef[],
     baseline: Baseline,
@@ -456,83 +370,6 @@ export class PictureTrace implements Trace {
     cancel: CancelToken,
   ): Promise<Ablated> {
     return this.ablations.picture(neurons, baseline, step, cancel);
-  }
-
-  async eachRun(
-    layer: number,
-    cancel: CancelToken,
-    visit: (neuron: number, start: number, values: Float32Array) => void,
-  ): Promise<void> {
-    const traced = this.at(layer);
-    await this.eachContribution(traced, cancel, (tile) => {
-      const values = new Float32Array(tile.count);
-      for (let neuron = 0; neuron < traced.layer.inputs; neuron++) {
-        evaluate(traced.formula, neuron, tile, 0, tile.count, values);
-        visit(neuron, tile.start, values);
-      }
-    });
-  }
-
-  picture01(): PictureValues {
-    const { signal, outputRange } = this.inr;
-    const [low, high] = outputRange;
-    const data = this.reconstruction.map((v) => Math.min(1, Math.max(0, (v - low) / (high - low))));
-    return { height: signal.height, width: signal.width, channels: signal.channels, data };
-  }
-
-  async neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap> {
-    const traced = this.at(layer);
-    const limit = this.thresholds[layer].at(alpha);
-    const out = new Float32Array(this.pixels);
-    await this.eachContribution(traced, neverCancelled, (tile) => {
-      const counts = countAbove(traced.formula, tile, limit, neverCancelled);
-      for (let k = 0; k < tile.count; k++) out[tile.start + k] = counts[k] / traced.layer.inputs;
-    });
-    return this.picture(out);
-  }
-
-  async probe(row: number, column: number, top: number): Promise<PixelProbe> {
-    const { height, width, channels } = this.inr.signal;
-    if (!(row >= 0 && row < height && column >= 0 && column < width)) {
-      throw new RangeError(`pixel ${row}, ${column} is outside the ${height}x${width} picture`);
-    }
-    const pixel = row * width + column;
-    const layers: PixelProbe['layers'][number][] = [];
-    for (const [index, traced] of this.traced.entries()) {
-      const values = new Float32Array(traced.layer.inputs);
-      await this.eachContribution(traced, neverCancelled, (tile) => {
-        const from = pixel - tile.start;
-        if (from < 0 || from >= tile.count) return;
-        for (let i = 0; i < values.length; i++) evaluate(traced.formula, i, tile, from, 1, values, i);
-      });
-      const order = Array.from(values.keys()).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]));
-      const strongest = order.slice(0, top).map((neuron) => ({ neuron, contribution: values[neuron] }));
-      const all = values.reduce((sum, v) => sum + Math.abs(v), 0);
-      const held = strongest.reduce((sum, { contribution }) => sum + Math.abs(contribution), 0);
-      layers.push({ layer: index, top: strongest, held: all > 0 ? held / all : 0 });
-    }
-    return {
-      row,
-      column,
-      value: Array.from(this.reconstruction.subarray(pixel * channels, (pixel + 1) * channels)),
-      layers,
-    };
-  }
-
-  async *maps(layer: number): AsyncGenerator<Float32Array> {
-    const traced = this.at(layer);
-    for (let neuron = 0; neuron < traced.layer.inputs; neuron++) {
-      yield (await this.map({ layer, neuron })).data;
-    }
-  }
-
-  async *channelMaps(layer: number): AsyncGenerator<Float32Array> {
-    const { inputs, outputs } = this.at(layer).layer;
-    for (let neuron = 0; neuron < inputs; neuron++) {
-      for (let channel = 0; channel < outputs; channel++) {
-        yield (await this.map({ layer, neuron }, channel)).data;
-      }
-    }
   }
 
   dispose(): void {

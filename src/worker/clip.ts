@@ -7,6 +7,7 @@ import type { Baseline } from '../tracing/ablation';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace, type TraceOptions } from '../tracing/trace';
 import type { Method } from '../tracing/types';
+import { ChannelTrace } from '../tracing/video/channelTrace';
 import { FrameRunner } from '../tracing/video/runner';
 import type { RunRound } from '../tracing/video/statistics';
 import { checkFrame, layersUnasked, traceFrame, VideoTrace } from '../tracing/video/trace';
@@ -175,10 +176,12 @@ export class Clip {
   /** What gives a frame's maps, without statistics where they take long. @throws CancelledError */
   maps(frame: number, cancel: CancelToken): Promise<Trace> {
     const { inr } = this.modelAt(frame);
-    const { layers } = this.options;
+    const { layers, method, baseline = 'zero', memoryBudget } = this.options;
     if (!this.runner) return traceInr(inr, this.engine, { ...this.options, cancel });
     const wanted = layers ? chosenLayers(inr, layers) : layersUnasked(inr);
-    return VideoTrace.of(this.runner, frame, wanted);
+    return method === 'xinc'
+      ? VideoTrace.of(this.runner, frame, wanted)
+      : ChannelTrace.of(this.runner, frame, wanted, { method, baseline, memoryBudget });
   }
 
   dispose(): void {

@@ -54,7 +54,10 @@ export async function channelMaps(
   const maps = new Float32Array(channels.count * pixels.length);
   await trace.eachRun(index, cancel, (kernel, start, values) => {
     const from = channels.of(kernel) * pixels.length;
-    for (let p = 0; p < pixels.length; p++) maps[from + p] += values[pixels[p] - start];
+    for (let p = 0; p < pixels.length; p++) {
+      const at = pixels[p] - start;
+      if (at >= 0 && at < values.length) maps[from + p] += values[at];
+    }
   });
   return maps;
 }

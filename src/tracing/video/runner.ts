@@ -1,5 +1,6 @@
 import type { Engine, EngineSession, EngineTensor } from '../../engine/types';
 import type { Inr, TracedLayer } from '../../inr/types';
+import type { Ablated } from '../ablation';
 import { KernelPath } from './path';
 
 /** Runs a decoder frame by frame; what it needs for that is made ready once. */
@@ -63,4 +64,21 @@ export function interleaved(planes: Float32Array, channels: number): Float32Arra
     for (let p = 0, at = c; p < pixels; p++, at += channels) out[at] = planes[c * pixels + p];
   }
   return out;
+}
+
+/** Every n-th row and column of `[H, W, C]`. */
+export function everyNth(
+  drawn: Float32Array,
+  { height, width, channels }: { readonly height: number; readonly width: number; readonly channels: number },
+  step: number,
+): Ablated {
+  const [rows, columns] = [Math.ceil(height / step), Math.ceil(width / step)];
+  const values = new Float32Array(rows * columns * channels);
+  for (let y = 0, at = 0; y < height; y += step) {
+    for (let x = 0; x < width; x += step, at += channels) {
+      const from = (y * width + x) * channels;
+      values.set(drawn.subarray(from, from + channels), at);
+    }
+  }
+  return { height: rows, width: columns, step, values };
 }

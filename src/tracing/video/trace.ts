@@ -10,11 +10,12 @@ import { distributedness, Thresholds } from '../statistics';
 import type { Trace, TraceOptions } from '../trace';
 import type { Completeness, LayerResidual, LayerTrace } from '../types';
 import { atFrame, convolved } from './atFrame';
+import { ChannelTrace } from './channelTrace';
 import { kernelSize } from './convolution';
 import { padded } from './loops';
 import type { KernelPath } from './path';
 import { kernelsAtPixel } from './pixel';
-import { FrameRunner, interleaved } from './runner';
+import { everyNth, FrameRunner, interleaved } from './runner';
 import { withoutKernels, type Removal } from './without';
 import {
   added,
@@ -48,31 +49,44 @@ export interface FrameOptions extends TraceOptions {
 }
 
 /**
- * Traces the kernels of a decoder at one frame. Without `layers`, the head and the last two blocks, and the
- * ones before as long as they are small.
+ * Traces the kernels of a decoder at one frame, or by other methods than XINC's the channels that each layer reads.
+ * Without `layers`, the head and the last two blocks, and the ones before as long as they are small.
  * @throws CancelledError @throws UsageError when a layer is not the network's, or the frame not the video's
  */
-export async function traceFrame(inr: Inr, engine: Engine, options: FrameOptions): Promise<VideoTrace> {
+export async function traceFrame(
+  inr: Inr,
+  engine: Engine,
+  options: FrameOptions & { readonly method?: 'xinc' },
+): Promise<VideoTrace>;
+export async function traceFrame(
+  inr: Inr,
+  engine: Engine,
+  options: FrameOptions,
+): Promise<VideoTrace | ChannelTrace>;
+export async function traceFrame(
+  inr: Inr,
+  engine: Engine,
+  options: FrameOptions,
+): Promise<VideoTrace | ChannelTrace> {
   const { cancel = neverCancelled, frame = 0, first, onReconstruction, onLayer, onProgress } = options;
   if (inr.layers.length === 0 || inr.layers.some(({ kind }) => kind !== 'convolution')) {
     throw new UsageError(
       `${inr.title} is recognised, but its layers are no chain of convolutions that could be traced; use inspect.`,
     );
   }
-  const { method = 'xinc' } = options;
-  if (method !== 'xinc') {
-    throw new UsageError(
-      `Kernels of a video network are traced by the method xinc only, not by ${method}; use xinc.`,
-    );
-  }
+  const { method = 'xinc', baseline = 'zero', memoryBudget } = options;
   checkFrame(inr, frame);
   const wanted = options.layers ? chosenLayers(inr, options.layers) : layersUnasked(inr);
   onProgress?.('Drawing the frame', 0);
-  const trace = await VideoTrace.of(options.runner ?? new FrameRunner(inr, engine), frame, wanted);
+  const runner = options.runner ?? new FrameRunner(inr, engine);
+  const trace =
+    method === 'xinc'
+      ? await VideoTrace.of(runner, frame, wanted)
+      : await ChannelTrace.of(runner, frame, wanted, { method, baseline, memoryBudget });
   cancel.throwIfCancelled();
   onReconstruction?.(trace.reconstruction, inr.signal);
 
-  const costs = wanted.map(({ inputs, outputs }) => inputs * outputs);
+  const costs = wanted.map(({ inputs, outputs }) => inputs * (method === 'xinc' ? outputs : 1));
   const whole = costs.reduce((a, b) => a + b, 0);
   // The head first: it is small, and what reaches the pixels.
   let done = 0;
@@ -346,16 +360,7 @@ export class VideoTrace implements Trace {
     try {
       const drawn = await runner.picture(this.frame);
       cancel.throwIfCancelled();
-      const { height, width, channels } = signal;
-      const [rows, columns] = [Math.ceil(height / step), Math.ceil(width / step)];
-      const values = new Float32Array(rows * columns * channels);
-      for (let y = 0, at = 0; y < height; y += step) {
-        for (let x = 0; x < width; x += step, at += channels) {
-          const from = (y * width + x) * channels;
-          values.set(drawn.subarray(from, from + channels), at);
-        }
-      }
-      return { height: rows, width: columns, step, values };
+      return everyNth(drawn, signal, step);
     } finally {
       runner.release();
     }
