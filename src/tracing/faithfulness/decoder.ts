@@ -2,20 +2,20 @@
  * The faithfulness card of a decoder's frame: what coordinate networks are asked of neurons is asked here of
  * channels, of which each removal runs the layers behind it over the whole frame.
  */
-import type { Engine, EngineSession, EngineTensor } from '../../engine/types';
+import type { Engine } from '../../engine/types';
 import type { CancelToken } from '../../errors';
-import { behind } from '../../graph/cut';
 import { inferShapes } from '../../graph/shapes';
-import type { Graph } from '../../graph/types';
 import type { Inr, TracedLayer } from '../../inr/types';
 import type { Baseline } from '../ablation';
 import { spearman } from '../correlation';
 import { sampleIndices, seededRandom } from '../random';
 import { pause } from '../regions';
-import { rowMeans, sumOfRows } from '../sampled';
+import { sumOfRows } from '../sampled';
 import type { Trace } from '../trace';
-import type { LayerTrace } from '../types';
+import type { LayerTrace, Method } from '../types';
+import { BehindFrame, meanOf } from '../video/behindFrame';
 import { channelMaps, Channels } from '../video/channels';
+import { ChannelTrace } from '../video/channelTrace';
 import { FrameRunner } from '../video/runner';
 import { VideoTrace } from '../video/trace';
 import type { CardOptions, FaithfulnessCard, LayerFaithfulness, Randomised, Residual } from './card';
@@ -81,8 +81,14 @@ export async function decoderFaithfulness(
       layers.push(await layerCard(trace, runner, index, pixels, repetitions, options));
       onLayer?.(card());
     }
-    onProgress?.('Shuffling weights', 0.85);
-    randomised = await shuffledTotals(trace, engine, options);
+    if (method !== 'xinc' && shuffledCost(trace) > budget) {
+      omitted.push(
+        `Weights are not shuffled: each map by ${method} is so long a run that all would take minutes.`,
+      );
+    } else {
+      onProgress?.('Shuffling weights', 0.85);
+      randomised = await shuffledTotals(trace, engine, options);
+    }
   } finally {
     runner.release();
   }
@@ -94,7 +100,7 @@ function plan({ inr, layers }: Trace, budget: number) {
   const costs = layers.map((layer) => {
     const { own, channels } = partOf(inr, layer);
     const contributions = layer.neurons * inr.signal.height * inr.signal.width * PER_CONTRIBUTION;
-    return { behind: operationsBehind(inr, own), channels: channels.count, contributions };
+    return { behind: operationsBehind(inr, own, channels), channels: channels.count, contributions };
   });
   const within = (repetitions: Repetitions) => {
     let spent = 0;
@@ -113,20 +119,21 @@ function plan({ inr, layers }: Trace, budget: number) {
     : { repetitions: FEW, affordable: within(FEW) };
 }
 
-function partOf({ layers }: Inr, { name }: LayerTrace) {
+function partOf({ layers }: Inr, { name, convolution }: LayerTrace) {
   const own = layers.find((layer) => layer.name === name);
   if (!own) throw new RangeError(`there is no layer ${name}`);
-  return { own, channels: new Channels(own) };
+  return { own, channels: new Channels(own, convolution !== undefined) };
 }
 
-const cutOf = (layer: TracedLayer) => (layer.last ? layer.input : layer.preActivation);
+const cutOf = (layer: TracedLayer, { unit }: Channels) =>
+  unit === 'input channel' ? layer.input : layer.preActivation;
 
 /** Floating-point operations of the layers behind a layer's cut; an activation counts ten. */
-function operationsBehind(inr: Inr, layer: TracedLayer): number {
+function operationsBehind(inr: Inr, layer: TracedLayer, { unit }: Channels): number {
   const shapes = inferShapes(inr.graph);
   const size = (name: string) =>
     (shapes.get(name) ?? []).reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1);
-  const first = inr.layers.indexOf(layer) + (layer.last ? 0 : 1);
+  const first = inr.layers.indexOf(layer) + (unit === 'input channel' ? 0 : 1);
   return inr.layers.slice(first).reduce(
     (sum, { weight, outputs, preActivation }) => {
       const values = size(preActivation);
@@ -142,7 +149,7 @@ async function layerCard(
   index: number,
   pixels: Uint32Array,
   repetitions: Repetitions,
-  { baseline, seed, cancel }: CardOptions,
+  { method, baseline, seed, cancel }: CardOptions,
 ): Promise<LayerFaithfulness> {
   const { inr } = trace;
   const layer = trace.layers[index];
@@ -162,7 +169,7 @@ async function layerCard(
       index,
       unit: channels.unit,
       units: channels.count,
-      approximate: reasonOf(own, completeness),
+      approximate: reasonOf(method, own, completeness),
       completeness,
       deletion,
       agreement: spearman(total, effect),
@@ -173,14 +180,19 @@ async function layerCard(
   }
 }
 
-function reasonOf({ last }: TracedLayer, completeness: readonly Residual[]): string | null {
+function reasonOf(method: Method, { last }: TracedLayer, completeness: readonly Residual[]): string | null {
   if (completeness.every(({ exact }) => exact)) return null;
   const { mean, scale } = completeness.at(-1)!;
   const part = scale > 0 ? mean / scale : 0;
   const size = part < 2 ? `${Math.round(100 * part)} % of` : `${Math.round(part)} times`;
-  const why = last
-    ? 'the final activation bends what the contributions add up to'
-    : 'mean filters stand for the layers behind';
+  const why =
+    method === 'ablation'
+      ? 'channels act together, so what each one does alone does not add up'
+      : method === 'gradient'
+        ? 'a gradient is exact for small changes only'
+        : last
+          ? 'the final activation bends what the contributions add up to'
+          : 'mean filters stand for the layers behind';
   return `${why}; added up they are off by ${size} what the channels give the picture`;
 }
 
@@ -189,36 +201,25 @@ function reasonOf({ last }: TracedLayer, completeness: readonly Residual[]): str
  * activation (or their mean over the frame), which is what their kernels add up to; those the head reads are 0.
  */
 export class ChannelRemoval implements Removable {
-  readonly units: number;
   readonly channels: number;
   readonly range: readonly [number, number];
   readonly part: number;
-  private readonly off: Float64Array;
+  readonly output: Float32Array;
 
   private constructor(
-    private readonly inr: Inr,
+    inr: Inr,
     private readonly layer: TracedLayer,
-    groups: Channels,
-    private readonly session: EngineSession,
-    private readonly graph: Graph,
-    /** Graph inputs that stay as they are. */
-    private readonly others: readonly (readonly [string, EngineTensor])[],
-    /** At the cut, `[1, rows, h, w]`; put back after each run. */
-    private readonly values: EngineTensor & { readonly data: Float32Array },
+    private readonly groups: Channels,
+    private readonly network: BehindFrame,
     private readonly pixels: Uint32Array,
-    readonly output: Float32Array,
-    baseline: Baseline,
+    private readonly baseline: Baseline,
     private readonly cancel: CancelToken,
   ) {
     const { height, width, channels } = inr.signal;
-    this.units = groups.count;
     this.channels = channels;
     this.range = inr.outputRange;
     this.part = pixels.length / (height * width);
-    this.off =
-      baseline === 'mean'
-        ? rowMeans(values.data, this.rows, values.data.length / this.rows)
-        : new Float64Array(this.rows);
+    this.output = atPixels(network.output, channels, pixels);
   }
 
   /** @throws CancelledError */
@@ -231,54 +232,32 @@ export class ChannelRemoval implements Removable {
     baseline: Baseline,
     cancel: CancelToken,
   ): Promise<ChannelRemoval> {
-    const { graph, domain } = inr;
-    if (domain.kind !== 'frames') throw new Error('pixels are not frames');
-    const cut = cutOf(layer);
-    const found = await runner.run(frame, [cut, graph.output]);
+    const network = await BehindFrame.at(runner, frame, cutOf(layer, groups));
     cancel.throwIfCancelled();
-    const rest = behind(graph, [cut]);
-    const t = { shape: [1, 1], data: Float32Array.of(frame / domain.divisor) };
-    const others = rest.inputs.flatMap(({ name }) => (name === cut ? [] : [[name, t] as const]));
-    const { shape, data } = found.get(cut)!;
-    const output = atPixels(found.get(graph.output)!.data, inr.signal.channels, pixels);
-    const session = await runner.engine.load(rest, [graph.output]);
-    return new ChannelRemoval(
-      inr,
-      layer,
-      groups,
-      session,
-      rest,
-      others,
-      { shape, data: data.slice() },
-      pixels,
-      output,
-      baseline,
-      cancel,
-    );
+    return new ChannelRemoval(inr, layer, groups, network, pixels, baseline, cancel);
   }
 
-  private get rows(): number {
-    return this.layer.last ? this.layer.inputs : this.layer.outputs;
+  get units(): number {
+    return this.groups.count;
   }
 
   /** Rows of the cut that are one channel's. */
-  private rowsOf(channel: number): readonly [from: number, end: number] {
-    const each = this.rows / this.units;
-    return [channel * each, (channel + 1) * each];
+  private rowsOf(channel: number): readonly number[] {
+    const each = this.network.rows / this.units;
+    return Array.from({ length: each }, (_, k) => channel * each + k);
   }
 
   /** Mean |activation| of each channel. */
   get activation(): Float64Array {
-    const { layer, values } = this;
-    const activate = layer.last ? undefined : layer.activate;
-    const area = values.data.length / this.rows;
+    const { layer, groups, network } = this;
+    const activate = groups.unit === 'input channel' ? undefined : layer.activate;
     return Float64Array.from({ length: this.units }, (_, channel) => {
-      const [from, end] = this.rowsOf(channel);
+      const rows = this.rowsOf(channel);
       let sum = 0;
-      for (let k = from * area; k < end * area; k++) {
-        sum += Math.abs(activate ? activate(values.data[k]) : values.data[k]);
+      for (const row of rows) {
+        for (const value of network.row(row)) sum += Math.abs(activate ? activate(value) : value);
       }
-      return sum / ((end - from) * area);
+      return sum / (rows.length * network.area);
     });
   }
 
@@ -286,27 +265,17 @@ export class ChannelRemoval implements Removable {
     sets: readonly (readonly number[] | Uint32Array)[],
     visit: (set: number, output: Float32Array) => void,
   ): Promise<void> {
-    const { values, inr, graph, pixels } = this;
-    const area = values.data.length / this.rows;
+    const { network, pixels } = this;
+    const off = (row: number) => (this.baseline === 'mean' ? meanOf(network.row(row)) : 0);
     for (const [s, set] of sets.entries()) {
       await pause(this.cancel);
-      const saved: (readonly [number, Float32Array])[] = [];
-      for (const channel of set) {
-        const [from, end] = this.rowsOf(channel);
-        for (let row = from; row < end; row++) {
-          saved.push([row * area, values.data.slice(row * area, (row + 1) * area)]);
-          values.data.fill(this.off[row], row * area, (row + 1) * area);
-        }
-      }
-      const feeds = new Map<string, EngineTensor>([[cutOf(this.layer), values], ...this.others]);
-      const { data } = (await this.session.run(feeds)).get(graph.output)!;
-      for (const [at, row] of saved) values.data.set(row, at);
-      visit(s, atPixels(data, inr.signal.channels, pixels));
+      const rows = Array.from(set).flatMap((channel) => this.rowsOf(channel));
+      visit(s, atPixels(await network.without(rows, off), this.channels, pixels));
     }
   }
 
   async release(): Promise<void> {
-    await this.session.release();
+    await this.network.release();
   }
 }
 
@@ -342,18 +311,27 @@ async function residuals(
     removal.channels,
     count,
   );
-  // The head's contributions carry the bias, which stays when its inputs are off.
-  const bias = layer.last ? (layer.bias?.reduce((sum, b) => sum + b, 0) ?? 0) : 0;
+  // The contributions of the head's kernels carry the bias, which stays when its inputs are off.
+  const bias = layer.last && own ? (layer.bias?.reduce((sum, b) => sum + b, 0) ?? 0) : 0;
   const sum = sumOfRows(maps, removal.units, count).map((v) => v - bias);
   found.push(residual('the picture', sum, difference));
   return found;
 }
 
-/** Totals of some kernels of each layer while the weights are shuffled, one layer after another from the top. */
+/** Operations of `shuffledTotals`, where a map is a run of what is behind. */
+function shuffledCost({ inr, layers }: Trace): number {
+  const each = layers.reduce((sum, layer) => {
+    const { own, channels } = partOf(inr, layer);
+    return sum + Math.min(SHUFFLED_KERNELS, layer.neurons) * operationsBehind(inr, own, channels);
+  }, 0);
+  return each * (inr.layers.length + 1);
+}
+
+/** Totals of some kernels of each layer (or channels, by other methods than XINC's) while the weights are shuffled, one layer after another from the top. */
 async function shuffledTotals(
   { inr, frame, layers }: Trace,
   engine: Engine,
-  { seed, cancel }: CardOptions,
+  { method, baseline, seed, cancel }: CardOptions,
 ): Promise<Randomised[]> {
   const draw = seededRandom(seed + 1);
   const kernels = layers.map(({ neurons }) => sampleIndices(neurons, SHUFFLED_KERNELS, draw));
@@ -361,7 +339,10 @@ async function shuffledTotals(
     const runner = new FrameRunner(model, engine);
     try {
       const own = layers.map((layer) => partOf(model, layer).own);
-      const traced = await VideoTrace.of(runner, frame, own);
+      const traced =
+        method === 'xinc'
+          ? await VideoTrace.of(runner, frame, own)
+          : await ChannelTrace.of(runner, frame, own, { method, baseline, memoryBudget: Infinity });
       const totals: Float64Array[] = [];
       for (const [layer, chosen] of kernels.entries()) {
         const each = new Float64Array(chosen.length);

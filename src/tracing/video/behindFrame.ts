@@ -90,3 +90,5 @@ export class BehindFrame {
     await tangent?.session.release();
   }
 }
+
+export const meanOf = (values: Float32Array): number => values.reduce((sum, v) => sum + v, 0) / values.length;

@@ -10,7 +10,7 @@ import { pause } from '../regions';
 import { LayerAccumulator } from '../statistics';
 import type { Traced } from '../trace';
 import type { Completeness, LayerTrace, Method } from '../types';
-import { BehindFrame } from './behindFrame';
+import { BehindFrame, meanOf } from './behindFrame';
 import { FrameRunner, interleaved, everyNth } from './runner';
 
 /** Pixels that are handed over at a time, so that others get their turn. */
@@ -212,8 +212,6 @@ export class ChannelTrace extends ContributionTrace {
     }
   }
 }
-
-const meanOf = (values: Float32Array) => values.reduce((sum, v) => sum + v, 0) / values.length;
 
 function definition(
   { method, baseline }: ChannelOptions,

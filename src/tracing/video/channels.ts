@@ -11,22 +11,32 @@ export class Channels {
   readonly unit: 'output channel' | 'input channel';
   readonly count: number;
 
-  constructor(private readonly layer: TracedLayer) {
+  /** @param kernels whether the traced neurons are kernels; else they are the channels that the layer reads */
+  constructor(
+    private readonly layer: TracedLayer,
+    private readonly kernels = true,
+  ) {
     const { last, inputs, outputs, shuffle = 1 } = layer;
-    this.unit = last ? 'input channel' : 'output channel';
-    this.count = last ? inputs : outputs / shuffle ** 2;
+    this.unit = last || !kernels ? 'input channel' : 'output channel';
+    this.count = this.unit === 'input channel' ? inputs : outputs / shuffle ** 2;
   }
 
-  /** The channel of kernel `input · outputs + output`. */
-  of(kernel: number): number {
-    const { last, outputs, shuffle = 1 } = this.layer;
-    return last ? Math.floor(kernel / outputs) : Math.floor((kernel % outputs) / shuffle ** 2);
+  /** The channel of a traced neuron; kernel (input, output) is `input · outputs + output`. */
+  of(neuron: number): number {
+    return this.kernels ? this.ofKernel(neuron) : neuron;
   }
 
-  /** Σ over each channel's kernels. */
-  sums(kernels: ArrayLike<number>): Float64Array {
+  private ofKernel(kernel: number): number {
+    const { outputs, shuffle = 1 } = this.layer;
+    return this.unit === 'input channel'
+      ? Math.floor(kernel / outputs)
+      : Math.floor((kernel % outputs) / shuffle ** 2);
+  }
+
+  /** Σ over each channel's neurons. */
+  sums(neurons: ArrayLike<number>): Float64Array {
     const out = new Float64Array(this.count);
-    for (let k = 0; k < kernels.length; k++) out[this.of(k)] += kernels[k];
+    for (let k = 0; k < neurons.length; k++) out[this.of(k)] += neurons[k];
     return out;
   }
 
@@ -37,7 +47,7 @@ export class Channels {
     const squares = new Float64Array(this.count);
     weight.forEach((w, k) => {
       const [output, input] = [Math.floor(k / (inputs * size)), Math.floor(k / size) % inputs];
-      squares[this.of(input * outputs + output)] += w * w;
+      squares[this.ofKernel(input * outputs + output)] += w * w;
     });
     return squares.map(Math.sqrt);
   }

@@ -8,6 +8,7 @@ import type { Inr } from '../../../src/inr/types';
 import type { FaithfulnessCard } from '../../../src/tracing/faithfulness/card';
 import { ChannelRemoval, decoderFaithfulness } from '../../../src/tracing/faithfulness/decoder';
 import { sensitivityOf } from '../../../src/tracing/faithfulness/measures';
+import type { Method } from '../../../src/tracing/types';
 import { Channels } from '../../../src/tracing/video/channels';
 import { FrameRunner } from '../../../src/tracing/video/runner';
 import { traceFrame, type VideoTrace } from '../../../src/tracing/video/trace';
@@ -104,6 +105,46 @@ describe('equals PyTorch on all pixels', () => {
       await removal.release();
     }
     runner.release();
+  });
+});
+
+describe('by other methods than xinc', () => {
+  const inr = open('test/fixtures/video/nerv.pt');
+  const cardBy = async (method: Method, budget?: number) => {
+    const trace = await traceFrame(inr, engine, { memoryBudget: 2 ** 28, frame: 3, method });
+    return decoderFaithfulness(trace, engine, {
+      ...options,
+      method,
+      ...(budget !== undefined && { budget }),
+    });
+  };
+
+  it('ablation ranks channels as taking them away does', async () => {
+    const card = await cardBy('ablation');
+    expect(card.layers.map(({ unit, units }) => [unit, units])).toEqual(
+      inr.layers.map(({ inputs }) => ['input channel', inputs]),
+    );
+    for (const { agreement, sensitivity, approximate, completeness } of card.layers) {
+      expect(agreement).toBeCloseTo(1, 6);
+      expect(sensitivity[0].n).toBe(1);
+      expect(sensitivity[0].correlation).toBeCloseTo(1, 4);
+      // Only the frame is added up to: there is no next layer's sum.
+      expect(completeness.map(({ against }) => against)).toEqual(['the picture']);
+      expect(approximate).toMatch(/act together/);
+    }
+    expect(card.randomised).toHaveLength(inr.layers.length);
+  });
+
+  it('gradient is an approximation, and says so', async () => {
+    const card = await cardBy('gradient');
+    for (const { approximate } of card.layers) expect(approximate).toMatch(/small changes/);
+  });
+
+  it('names what would take minutes', async () => {
+    const { layers, randomised, omitted } = await cardBy('ablation', 1);
+    expect([layers, randomised]).toEqual([[], []]);
+    expect(omitted).toHaveLength(inr.layers.length + 1);
+    expect(omitted.at(-1)).toMatch(/Weights are not shuffled/);
   });
 });
 
