@@ -1,4 +1,5 @@
 import type { FindingsDocument } from '../findings/document';
+import { unitOf } from '../tracing/units';
 import type { Inspection, TraceResult } from '../worker/protocol';
 
 const percent = (fraction: number) => `${(fraction * 100).toFixed(1)} %`;
@@ -42,7 +43,7 @@ export function traceText(result: TraceResult): string {
     ...layers.map((layer) => {
       const { distributedness: d } = layer;
       return (
-        `  ${layer.name}: ${layer.neurons} ${layer.convolution ? 'kernels' : 'neurons'}, ${d.dead} dead, Gini ${d.gini.toFixed(2)}, ` +
+        `  ${layer.name}: ${layer.neurons} ${unitOf(layer)}s, ${d.dead} dead, Gini ${d.gini.toFixed(2)}, ` +
         `${d.neuronsFor50} hold half; ${percent(layer.neuronsPerPixel[0].mean)} count at a pixel`
       );
     }),

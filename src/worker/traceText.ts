@@ -1,6 +1,7 @@
 /** A trace's findings as text that a person or a language model reads: bounded, names from the file cleaned. */
 import path from 'node:path';
 import type { LayerTrace } from '../tracing/types';
+import { unitOf } from '../tracing/units';
 import type { Inspection, NotAnInr, TraceResult } from './protocol';
 
 const MOST_LAYERS = 40;
@@ -45,16 +46,18 @@ export function inspectionFindings(inspection: Inspection): string[] {
   ];
 }
 
-function layerFindings({ name, neurons, statistics, distributedness: d, neuronsPerPixel, last }: LayerTrace) {
+function layerFindings(layer: LayerTrace) {
+  const { name, neurons, statistics, distributedness: d, neuronsPerPixel, last } = layer;
+  const unit = unitOf(layer);
   const order = Array.from(statistics.share.keys()).sort((a, b) => statistics.share[b] - statistics.share[a]);
   const strongest = order.slice(0, MOST_NEURONS).filter((i) => statistics.share[i] > 0);
   const dead = Array.from(statistics.dead.keys()).filter((i) => statistics.dead[i] === 1);
   const pixel = neuronsPerPixel.at(0);
   return [
-    `${plain(name)}${last ? ' (last layer)' : ''}: ${plural(neurons, 'neuron')}, ${number(d.dead)} dead. ` +
-      `Gini ${d.gini.toFixed(2)}; ${plural(d.neuronsFor50, 'neuron')} hold half of the contributions, ` +
+    `${plain(name)}${last ? ' (last layer)' : ''}: ${plural(neurons, unit)}, ${number(d.dead)} dead. ` +
+      `Gini ${d.gini.toFixed(2)}; ${plural(d.neuronsFor50, unit)} hold half of the contributions, ` +
       `${number(d.neuronsFor90)} hold 90 %.` +
-      (pixel ? ` On average ${percent(pixel.mean)} of the neurons count at a pixel.` : ''),
+      (pixel ? ` On average ${percent(pixel.mean)} of the ${unit}s count at a pixel.` : ''),
     ...(strongest.length > 0
       ? [
           `  Strongest: ${strongest.map((i) => `#${i} ${percent(statistics.share[i])}`).join(', ')} of the layer's total.`,

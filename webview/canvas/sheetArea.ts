@@ -1,6 +1,7 @@
 /** Layers as tabs, and every neuron's map of the one shown. */
 import { html, nothing } from 'lit';
-import type { LayerTrace } from '../../src/tracing/types';
+import type { LayerTrace, Method } from '../../src/tracing/types';
+import { unitOf } from '../../src/tracing/units';
 import { integer, percent, plural } from '../shared/format';
 import { Memo } from '../shared/memo';
 import { clustersOf, neuronOrder, sheetSorts, type SheetSort } from '../shared/order';
@@ -157,25 +158,31 @@ function controls(canvas: Canvas) {
   </div>`;
 }
 
+/** How far the maps go, to follow “it”. */
+function reachOf({ last, convolution }: LayerTrace, method: Method): string {
+  if (method === 'gradient') return 'reaches the pixel, exactly for small changes';
+  if (method === 'ablation') return 'is what the pixel loses without it';
+  if (last) return 'adds up to the pixel exactly';
+  return convolution
+    ? 'reaches the frame through the layers behind it, imitated'
+    : 'reaches the next layer, not yet the pixel';
+}
+
 function note(canvas: Canvas, layer: LayerTrace) {
-  const { distributedness: d, neurons, last, neuronsPerPixel } = layer;
+  const { distributedness: d, neurons, neuronsPerPixel } = layer;
   const share = neuronsPerPixel.find(({ alpha }) => alpha === ALPHA);
   const stats = [
     `Gini ${d.gini.toFixed(2)}`,
-    `${plural(d.neuronsFor50, layer.convolution ? 'kernel' : 'neuron')} hold half, ${integer(d.neuronsFor90)} hold 90 %`,
+    `${plural(d.neuronsFor50, unitOf(layer))} hold half, ${integer(d.neuronsFor90)} hold 90 %`,
     ...(d.dead > 0 ? [`${integer(d.dead)} dead`] : []),
     ...(share ? [`${percent(share.mean)} count at a pixel`] : []),
   ];
-  const reach = last
-    ? 'adds up to the pixel exactly'
-    : layer.convolution
-      ? 'reaches the frame through the layers behind it, imitated'
-      : 'reaches the next layer, not yet the pixel';
+  const method = canvas.session.view?.method ?? 'xinc';
+  const reach = reachOf(layer, method);
   const coordinates =
     canvas.layerIndex === 0 && neurons <= 3 && canvas.session.view?.inspection?.encoding === 'none';
-  const title = layer.convolution
-    ? `A kernel’s map is ${layer.mapDefinition}. It ${reach}.`
-    : `A neuron’s map is ${layer.mapDefinition}, with c_ij its share in output j. It ${reach}.`;
+  const shares = method === 'xinc' && !layer.convolution ? ', with c_ij its share in output j' : '';
+  const title = `A ${unitOf(layer)}’s map is ${layer.mapDefinition}${shares}. It ${reach}.`;
   return html`<p class="note muted" data-testid="note" title=${title}>
     <span class="ellipsis">${stats.join(' · ')}</span>
     ${
