@@ -64,3 +64,12 @@ export function interleaved(planes: Float32Array, channels: number): Float32Arra
   }
   return out;
 }
+
+/** Some pixels of planes `[channels, H·W]`. */
+export function atPixels(planes: Float32Array, channels: number, pixels: Uint32Array): Float32Array {
+  const area = planes.length / channels;
+  const out = new Float32Array(channels * pixels.length);
+  let at = 0;
+  for (let c = 0; c < channels; c++) for (const pixel of pixels) out[at++] = planes[c * area + pixel];
+  return out;
+}
