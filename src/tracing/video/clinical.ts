@@ -94,7 +94,9 @@ function channelSigns(
   }
   const saturated = before && saturationSign(name, before, sampled, inputs, units);
   if (saturated) signs.push(reading(layer, saturated));
-  if (area >= FEWEST_PIXELS) signs.push(rankSign(name, rank, inputs, units, Math.min(inputs, area)));
+  // Zeros, and what is no number, have no rank; other signs are about them.
+  if (area >= FEWEST_PIXELS && rank > 0)
+    signs.push(rankSign(name, rank, inputs, units, Math.min(inputs, area)));
   return signs;
 }
 
