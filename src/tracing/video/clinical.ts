@@ -124,7 +124,7 @@ function deadKernels(layer: TracedLayer, dead: readonly number[], when: string):
 }
 
 /** Of weights alone, so of all frames. */
-export function prunedKernels(layer: TracedLayer): Sign {
+function prunedKernels(layer: TracedLayer): Sign {
   const { name, inputs, outputs, weight } = layer;
   const zeros = zerosOf(layer);
   const taps = weight.length / zeros.length;
@@ -136,7 +136,7 @@ export function prunedKernels(layer: TracedLayer): Sign {
   // A single zero may be chance, so kernels of one tap only count by their part.
   const found = part >= PRUNED || unread.length > 0 || (taps > 1 && empty.length > 0);
   const all = [
-    `${(100 * part).toFixed(found ? 0 : 1)} % of its weights are exactly zero`,
+    `${(100 * part).toFixed(part < PRUNED ? 1 : 0)} % of its weights are exactly zero`,
     empty.length > 0
       ? `${empty.length} of ${plural(zeros.length, 'kernel')} are zero as a whole: ` +
         listed(empty.map((kernel) => kernelName(layer, kernel)))

@@ -123,7 +123,7 @@ describe('faults planted in the sample', () => {
       channels: [UNREAD],
     });
     expect(own.sentence).toBe(
-      `Pruned: 5 % of its weights are exactly zero; ${outputs + 1} of ${28 * outputs} kernels are zero as a whole: ` +
+      `Pruned: 4.8 % of its weights are exactly zero; ${outputs + 1} of ${28 * outputs} kernels are zero as a whole: ` +
         `${Array.from({ length: 12 }, (_, o) => `${UNREAD}→${o}`).join(', ')} and ${outputs - 11} more; ` +
         `no kernel reads 1 channel: ${UNREAD}.`,
     );
