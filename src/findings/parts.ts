@@ -38,9 +38,24 @@ export function neuronLink(
     : h('span', { class: 'neuron' }, content);
 }
 
-export function neuronsLink(layer: number, neurons: readonly number[], interactive: boolean): Element | null {
-  if (!interactive || neurons.length === 0) return null;
-  const text = neurons.length === 1 ? 'Select it' : `Select all ${neurons.length}`;
+/** @param kernels how many kernels of a convolution are meant, of which `neurons` may be some only */
+export function neuronsLink(
+  layer: number,
+  neurons: readonly number[],
+  interactive: boolean,
+  kernels?: number,
+): Element | null {
+  const { length } = neurons;
+  if (!interactive || length === 0) return null;
+  const all = length === 1 ? 'Select it' : `Select all ${length}`;
+  const text =
+    kernels === undefined
+      ? all
+      : length < kernels
+        ? `Select ${length} of ${kernels} kernels`
+        : length === 1
+          ? 'Select the kernel'
+          : `${all} kernels`;
   return h(
     'button',
     { type: 'button', class: 'link', 'data-layer': layer, 'data-neurons': neurons.join(' ') },

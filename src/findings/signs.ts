@@ -35,7 +35,7 @@ export function signs(
         sign.layer && h('b', null, `${nameOf(sign.layer)}: `),
         sign.sentence,
         ' ',
-        neuronsLink(indexOf(sign.layer), sign.neurons, interactive),
+        neuronsLink(indexOf(sign.layer), sign.neurons, interactive, sign.kernels),
       ),
       explanation(sign),
     );

@@ -5,6 +5,7 @@ import type { Band } from './spectrum';
 
 export type SignKind =
   | 'dead'
+  | 'dead-channel'
   | 'duplicated'
   | 'saturated'
   | 'pruned'
@@ -25,9 +26,25 @@ export interface Sign {
   readonly sentence: string;
   /** The threshold, what it means and what one may do. */
   readonly explanation: string;
-  /** The neurons it names, of `layer`. */
+  /** The neurons it names, of `layer`; of a convolution kernels, and no more than a selection may hold. */
   readonly neurons: readonly number[];
+  /** Of a convolution: all channels that it names, and how many kernels it is about. */
+  readonly channels?: readonly number[];
+  readonly kernels?: number;
 }
+
+/** What a sign counts. */
+export interface Units {
+  readonly one: 'neuron' | 'channel' | 'kernel';
+  /** When they were looked at, as a sentence says it: ` at frame 3`. */
+  readonly when: string;
+  readonly name?: (index: number) => string;
+}
+
+const NEURONS: Units = { one: 'neuron', when: '' };
+
+/** Pixels that ranks, copies and saturation are judged by. */
+export const INNER_PIXELS = 2048;
 
 /** Neurons are copies when the correlation of their activations is beyond this. */
 const DUPLICATE = 0.9999;
@@ -36,7 +53,7 @@ const NEAR_BOUND = 0.01;
 /** … at this part of the pixels. */
 const MOSTLY = 0.95;
 /** A layer is pruned when this part of its weights is exactly zero. */
-const PRUNED = 0.2;
+export const PRUNED = 0.2;
 /** A layer uses few directions when its stable rank is below this part of its neurons. */
 const FEW_DIRECTIONS = 0.02;
 /** Detail is missed where the error has this part of the target's energy. */
@@ -46,24 +63,29 @@ const CLEARLY = 1;
 /** Layers with more neurons are not searched for copies: it takes time in their square. */
 const MOST_COMPARED = 2048;
 
-const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+export const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 /** `3, 17, 40` with at most `most` of them. */
-export function listed(neurons: readonly number[], most = 12): string {
+export function listed(neurons: readonly (number | string)[], most = 12): string {
   const shown = neurons.slice(0, most).join(', ');
   return neurons.length > most ? `${shown} and ${neurons.length - most} more` : shown;
 }
 
 /** Neurons whose activations are zero at all pixels, or whose maps are. */
-export function deadSign(layer: string, dead: readonly number[], neurons: number): Sign {
+export function deadSign(
+  layer: string,
+  dead: readonly number[],
+  neurons: number,
+  { one, when, name = String }: Units = NEURONS,
+): Sign {
   const found = dead.length > 0;
   return {
     kind: 'dead',
     severity: found ? (dead.length > 0.1 * neurons ? 'warning' : 'note') : 'good',
     layer,
     sentence: found
-      ? `${plural(dead.length, 'dead neuron')} of ${neurons}: ${listed(dead)}.`
-      : `None of ${neurons} neurons is dead.`,
+      ? `${plural(dead.length, `dead ${one}`)} of ${neurons}${when}: ${listed(dead.map(name))}.`
+      : `None of ${neurons} ${one}s is dead${when}.`,
     explanation:
       'A neuron is dead when its map is zero at every pixel. It can be removed without any change; many dead ' +
       'ReLU units point to a learning rate that was too high or a bias that drifted below zero.',
@@ -137,16 +159,18 @@ export function duplicateSign(
   values: Float32Array,
   neurons: number,
   imaginary?: Float32Array,
+  { one, when }: Units = NEURONS,
 ): Sign {
   const explanation =
-    `Neurons are copies when the correlation of their activations is beyond ±${DUPLICATE}. ` +
-    'Copies share one neuron’s work: the layer could be that much narrower.';
+    `Two ${one}s are copies when the correlation of their activations is beyond ±${DUPLICATE}. ` +
+    `Copies share one ${one}’s work: the layer could be that much narrower` +
+    `${when ? ', if other frames find the same copies: trace another one' : ''}.`;
   if (neurons > MOST_COMPARED) {
     return {
       kind: 'duplicated',
       severity: 'note',
       layer,
-      sentence: `Not searched for copies: it has ${neurons} neurons, more than ${MOST_COMPARED}.`,
+      sentence: `Not searched for copies: it has ${neurons} ${one}s, more than ${MOST_COMPARED}.`,
       explanation,
       neurons: [],
     };
@@ -160,8 +184,8 @@ export function duplicateSign(
     layer,
     sentence:
       groups.length > 0
-        ? `Copies of each other: ${named.join('; ')}${more}.`
-        : `None of ${neurons} neurons is a copy of another.`,
+        ? `${one === 'neuron' ? 'Copies' : 'Channels that are copies'} of each other${when}: ${named.join('; ')}${more}.`
+        : `None of ${neurons} ${one}s is a copy of another${when}.`,
     explanation,
     neurons: groups.flat(),
   };
@@ -180,6 +204,7 @@ export function saturationSign(
   activation: Activation,
   values: Float32Array,
   neurons: number,
+  { one, when }: Units = NEURONS,
 ): Sign | undefined {
   const ends = bounds[activation];
   if (!ends) return undefined;
@@ -198,25 +223,34 @@ export function saturationSign(
     layer,
     sentence:
       saturated.length > 0
-        ? `${plural(saturated.length, 'saturated neuron')} of ${neurons}: ${listed(saturated)}.`
-        : `None of ${neurons} neurons is saturated.`,
+        ? `${plural(saturated.length, `saturated ${one}`)} of ${neurons}${when}: ${listed(saturated)}.`
+        : `None of ${neurons} ${one}s is saturated${when}.`,
     explanation:
-      `A neuron is saturated when its ${activation} is within ${NEAR_BOUND} of ${ends.join(' or ')} at ${100 * MOSTLY} % of the ` +
+      `A ${one} is saturated when its ${activation} is within ${NEAR_BOUND} of ${ends.join(' or ')} at ${100 * MOSTLY} % of the ` +
       'pixels: hardly any gradient passes it. Smaller initial weights or a smaller scale help.',
     neurons: saturated,
   };
 }
 
-export function prunedSign({ name, weight, weightImaginary, inputs, outputs }: TracedLayer): Sign {
-  const zeros = new Uint32Array(inputs);
-  for (let j = 0; j < outputs; j++) {
-    for (let i = 0; i < inputs; i++) {
-      const k = j * inputs + i;
-      if (weight[k] === 0 && !weightImaginary?.[k]) zeros[i]++;
-    }
+/** Weights that are exactly zero of each connection, taps of each kernel: `[input · outputs + output]`. */
+export function zerosOf({ weight, weightImaginary, inputs, outputs }: TracedLayer): Uint32Array {
+  const taps = weight.length / (inputs * outputs);
+  const zeros = new Uint32Array(inputs * outputs);
+  for (let k = 0; k < weight.length; k++) {
+    if (weight[k] !== 0 || weightImaginary?.[k]) continue;
+    const connection = Math.floor(k / taps);
+    zeros[(connection % inputs) * outputs + Math.floor(connection / inputs)]++;
   }
-  const part = zeros.reduce((sum, z) => sum + z, 0) / (inputs * outputs);
-  const cut = Array.from(zeros.keys()).filter((i) => zeros[i] === outputs);
+  return zeros;
+}
+
+export function prunedSign(layer: TracedLayer): Sign {
+  const { name, weight, inputs, outputs } = layer;
+  const zeros = zerosOf(layer);
+  const part = zeros.reduce((sum, z) => sum + z, 0) / weight.length;
+  const cut = Array.from({ length: inputs }, (_, i) => i).filter((i) =>
+    zeros.subarray(i * outputs, (i + 1) * outputs).every((z) => z > 0),
+  );
   const found = part >= PRUNED || cut.length > 0;
   return {
     kind: 'pruned',
@@ -233,16 +267,23 @@ export function prunedSign({ name, weight, weightImaginary, inputs, outputs }: T
   };
 }
 
-export function rankSign(layer: string, rank: number, neurons: number): Sign {
-  const few = rank < Math.max(1.05, FEW_DIRECTIONS * neurons);
+/** @param most what the rank can be, when that is less than the number of neurons */
+export function rankSign(
+  layer: string,
+  rank: number,
+  neurons: number,
+  { one, when }: Units = NEURONS,
+  most = neurons,
+): Sign {
+  const few = rank < Math.max(1.05, FEW_DIRECTIONS * most);
   return {
     kind: 'stable-rank',
     severity: few ? 'note' : 'good',
     layer,
-    sentence: `Stable rank ${rank.toFixed(1)} of ${neurons} neurons${few ? ': they act almost as one' : ''}.`,
+    sentence: `Stable rank ${rank.toFixed(1)} of ${neurons} ${one}s${when}${few ? ': they act almost as one' : ''}.`,
     explanation:
       'The stable rank ‖A‖²_F / ‖A‖²₂ of the activations counts the directions that carry them; it is below ' +
-      `${100 * FEW_DIRECTIONS} % of the neurons, or below 1.05, when all neurons say nearly the same everywhere.`,
+      `${100 * FEW_DIRECTIONS} % of the ${most < neurons ? 'pixels' : `${one}s`}, or below 1.05, when all ${one}s say nearly the same everywhere.`,
     neurons: [],
   };
 }

@@ -16,6 +16,7 @@ import {
   detailSign,
   duplicateSign,
   finiteSign,
+  INNER_PIXELS,
   noiseSign,
   orientationSign,
   prunedSign,
@@ -36,6 +37,7 @@ import { stableRank } from './stableRank';
 import { lorenz } from './statistics';
 import type { Trace } from './trace';
 import type { Distributedness, Method, NeuronsPerPixel } from './types';
+import { decoderSigns } from './video/clinical';
 
 /** What a picture is divided by. */
 export type Feature = 'color' | 'edge' | 'space' | 'objects';
@@ -57,7 +59,7 @@ export interface LayerFindings {
   /** Part of the total that the weakest part of the neurons holds, at equal steps from 0 to 1. */
   readonly lorenz: readonly number[];
   readonly neuronsPerPixel: readonly NeuronsPerPixel[];
-  /** Of the activations; null where they are not those of a coordinate network. */
+  /** Of the activations, of a convolution those of the channels that it reads; null while it is being computed. */
   readonly stableRank: number | null;
   /** Strongest first, at most 8. */
   readonly strongest: readonly { readonly neuron: number; readonly share: number }[];
@@ -122,8 +124,6 @@ const MOST_TESTED_IN_ALL = 96;
 const PERMUTATIONS = 99;
 const TOP = 8;
 const LORENZ_STEPS = 64;
-/** Pixels for ranks, copies and saturation. */
-const INNER_PIXELS = 2048;
 
 const features = ['color', 'edge', 'space', 'objects'] as const;
 const featureWork: Readonly<Record<Feature, string>> = {
@@ -181,10 +181,11 @@ export async function analyse(
   };
   tell({});
 
-  const inner = trace.inr.domain.kind === 'pixels' ? await innerSigns(trace, engine, options) : undefined;
+  const innerOf = trace.inr.domain.kind === 'pixels' ? innerSigns : decoderSigns;
+  const inner = await innerOf(trace, engine, options);
   tell({
-    signs: [...wholeSigns(trace, findings, options), ...(inner?.signs ?? deadSigns(trace))],
-    layers: findings.layers.map((layer, k) => ({ ...layer, stableRank: inner?.ranks[k] ?? null })),
+    signs: [...wholeSigns(trace, findings, options), ...inner.signs],
+    layers: findings.layers.map((layer, k) => ({ ...layer, stableRank: inner.ranks[k] })),
   });
 
   // Regions, and the same pixels of each as are sampled.
@@ -342,12 +343,6 @@ async function gather(
   });
   return { rows, columns, neurons: neurons.length, data };
 }
-
-const deadSigns = (trace: Trace): Sign[] =>
-  trace.layers.map(({ name, statistics }) => {
-    const dead = [...statistics.dead.keys()].filter((i) => statistics.dead[i] === 1);
-    return deadSign(name, dead, statistics.dead.length);
-  });
 
 /** Signs that need the inside of the network, and the stable rank of each layer. */
 async function innerSigns(

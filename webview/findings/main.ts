@@ -65,8 +65,11 @@ export class FindingsView extends LitElement {
     const layer = Number(button.dataset.layer);
     const neurons = (button.dataset.neurons ?? '').split(' ').map(Number);
     this.session.select({ layer, neurons: neurons.map((neuron) => ({ layer, neuron })) });
+    const unit = this.session.layers[layer]?.convolution ? 'kernel' : 'neuron';
     this.said =
-      neurons.length === 1 ? `Neuron ${neurons[0]} selected.` : `${neurons.length} neurons selected.`;
+      neurons.length === 1
+        ? `${unit === 'kernel' ? 'Kernel' : 'Neuron'} ${neurons[0]} selected.`
+        : `${neurons.length} ${unit}s selected.`;
   }
 
   private async save(kind: 'html' | 'json'): Promise<void> {

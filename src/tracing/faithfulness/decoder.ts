@@ -16,7 +16,7 @@ import type { LayerTrace, Method } from '../types';
 import { BehindFrame, meanOf } from '../video/behindFrame';
 import { channelMaps, Channels } from '../video/channels';
 import { ChannelTrace } from '../video/channelTrace';
-import { FrameRunner } from '../video/runner';
+import { atPixels, FrameRunner } from '../video/runner';
 import { VideoTrace } from '../video/trace';
 import type { CardOptions, FaithfulnessCard, LayerFaithfulness, Randomised, Residual } from './card';
 import {
@@ -277,15 +277,6 @@ export class ChannelRemoval implements Removable {
   async release(): Promise<void> {
     await this.network.release();
   }
-}
-
-/** Some pixels of planes `[channels, H·W]`. */
-function atPixels(planes: Float32Array, channels: number, pixels: Uint32Array): Float32Array {
-  const area = planes.length / channels;
-  const out = new Float32Array(channels * pixels.length);
-  let at = 0;
-  for (let c = 0; c < channels; c++) for (const pixel of pixels) out[at++] = planes[c * area + pixel];
-  return out;
 }
 
 /** The first is what the trace measured on all pixels, the last one against the picture. */

@@ -82,3 +82,12 @@ export function everyNth(
   }
   return { height: rows, width: columns, step, values };
 }
+
+/** Some pixels of planes `[channels, H·W]`. */
+export function atPixels(planes: Float32Array, channels: number, pixels: Uint32Array): Float32Array {
+  const area = planes.length / channels;
+  const out = new Float32Array(channels * pixels.length);
+  let at = 0;
+  for (let c = 0; c < channels; c++) for (const pixel of pixels) out[at++] = planes[c * area + pixel];
+  return out;
+}
