@@ -212,7 +212,7 @@ const methods: readonly (vscode.QuickPickItem & { readonly method: Method })[] =
     method: 'ablation',
     label: 'Ablation',
     detail:
-      'The picture with and without the neuron: the causal truth; slow, large networks on a sample of pixels',
+      'The picture with and without the neuron: the causal truth; slow, large pictures on a sample of pixels',
   },
 ];
 
