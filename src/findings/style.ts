@@ -29,7 +29,7 @@ export const pageStyle = `
 .findings table { border-collapse: collapse; font-size: 12px; font-variant-numeric: tabular-nums; }
 .findings caption { padding: 10px 0 4px; font-size: 12px; text-align: left; }
 .findings th, .findings td { padding: 3px 14px 3px 0; border-bottom: 1px solid var(--line); font-weight: 400; text-align: left; vertical-align: top; white-space: nowrap; }
-.findings thead th { color: var(--muted); font-size: 11px; vertical-align: bottom; }
+.findings thead th { color: var(--muted); font-size: 11px; vertical-align: bottom; white-space: normal; }
 .findings .objects { margin-top: 12px; }
 .findings .objects td:last-child { white-space: normal; }
 .findings .number { text-align: right; }

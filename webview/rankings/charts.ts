@@ -11,7 +11,7 @@ import {
   Tooltip,
   type ChartConfiguration,
 } from 'chart.js';
-import { css, html, LitElement } from 'lit';
+import { css, html, LitElement, type PropertyValues } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { percent, significant } from '../shared/format';
 import type { Modifiers } from '../shared/selection';
@@ -51,6 +51,9 @@ export interface Bar {
   readonly share: number;
   readonly selected: boolean;
 }
+
+const sameBars = (a: readonly Bar[], b: readonly Bar[]) =>
+  a.length === b.length && a.every((bar, k) => bar.name === b[k].name && bar.share === b[k].share);
 
 export interface Curve {
   readonly layer: number;
@@ -176,21 +179,35 @@ export class RankingsCharts extends LitElement {
     `;
   }
 
-  override updated(): void {
-    const [bars, curves] = [this.barChart(), this.curveChart()];
+  override updated(changed: PropertyValues<this>): void {
     if (!this.charts) {
-      this.charts = { bars: new Chart(this.barCanvas, bars), curves: new Chart(this.curveCanvas, curves) };
+      this.charts = {
+        bars: new Chart(this.barCanvas, this.barChart()),
+        curves: new Chart(this.curveCanvas, this.curveChart()),
+      };
       return;
     }
-    show(this.charts.bars, bars);
-    show(this.charts.curves, curves);
+    const before = changed.get('bars');
+    if (changed.size === 1 && before && sameBars(before, this.bars)) {
+      // A selection elsewhere: the panels are to follow at once, and layout is most of a chart's time.
+      if (before.every(({ selected }, k) => selected === this.bars[k].selected)) return;
+      const [bars] = this.charts.bars.data.datasets;
+      bars.backgroundColor = this.barColours;
+      this.charts.bars.update('none');
+      return;
+    }
+    show(this.charts.bars, this.barChart());
+    show(this.charts.curves, this.curveChart());
+  }
+
+  private get barColours(): string[] {
+    const strong = this.theme.colour('charts-orange', '#d18616');
+    const usual = this.theme.colour('charts-blue', '#3794ff');
+    return this.bars.map(({ selected }) => (selected ? strong : usual));
   }
 
   private barChart(): ChartConfiguration<'bar'> {
-    const { bars, theme } = this;
-    const strong = theme.colour('charts-orange', '#d18616');
-    const usual = theme.colour('charts-blue', '#3794ff');
-    const colours = bars.map(({ selected }) => (selected ? strong : usual));
+    const { bars } = this;
     return {
       type: 'bar',
       data: {
@@ -198,7 +215,7 @@ export class RankingsCharts extends LitElement {
         datasets: [
           {
             data: bars.map(({ share }) => share),
-            backgroundColor: colours,
+            backgroundColor: this.barColours,
             categoryPercentage: 0.9,
             barPercentage: 0.9,
             borderRadius: 1,
