@@ -22,6 +22,8 @@ interface Video extends Network {
   readonly frames: number;
   /** What PyTorch's script knows. */
   readonly inPyTorch: boolean;
+  /** Fewer where each takes minutes. */
+  readonly runs: number;
 }
 
 function videos(): Video[] {
@@ -35,6 +37,7 @@ function videos(): Video[] {
       size: '128x256',
       frames: 16,
       inPyTorch: true,
+      runs: RUNS,
     },
     {
       name: 'NeRV sample',
@@ -43,6 +46,7 @@ function videos(): Video[] {
       size: '',
       frames: 16,
       inPyTorch: false,
+      runs: RUNS,
     },
     {
       name: 'HNeRV decoder, 640×1280',
@@ -51,6 +55,7 @@ function videos(): Video[] {
       size: '640x1280',
       frames: 12,
       inPyTorch: true,
+      runs: 1,
     },
   ];
   return all.filter(({ file, name }) => existsSync(file) && (!wanted || name.includes(wanted)));
@@ -59,10 +64,10 @@ function videos(): Video[] {
 const FRAME = 3;
 const BUDGET = 2 ** 30;
 
-function commandLine({ file, corrections }: Video) {
+function commandLine({ file, corrections, runs: count }: Video) {
   const set = Object.entries(corrections).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
   const args = ['dist/cli.js', 'trace', file, ...set, '--frame', String(FRAME), '--json'];
-  const runs = Array.from({ length: RUNS }, () => asProcess(folder, args));
+  const runs = Array.from({ length: count }, () => asProcess(folder, args));
   const trace = runs.map(
     ({ stdout }) => (JSON.parse(stdout) as { timings: { trace: number } }).timings.trace,
   );
@@ -80,7 +85,7 @@ function inPyTorch({ file, size, frames }: Video): unknown {
   return status === 0 ? (JSON.parse(stdout.toString()) as unknown) : undefined;
 }
 
-async function inWorker({ file, corrections, frames }: Video) {
+async function inWorker({ file, corrections, frames, runs }: Video) {
   const options: TraceOptions = { file, corrections, method: 'xinc', memoryBudget: BUDGET, frame: FRAME };
   const client = new WorkerClient(path.resolve('dist/worker.js'));
   try {
@@ -98,7 +103,7 @@ async function inWorker({ file, corrections, frames }: Video) {
     const perSecond = (1000 * frames) / (performance.now() - began);
     // What a person looks at is traced first, and shown as soon as it is there.
     const [first, all]: number[][] = [[], []];
-    for (let run = 0; run < RUNS; run++) {
+    for (let run = 0; run < runs; run++) {
       const asked = performance.now();
       let layers = 0;
       const onLayer = ({ type }: { readonly type: string }) => {

@@ -5,6 +5,11 @@ import { KernelConvolution, kernelSize } from './convolution';
 import { Loops, type Gathered, type Stage } from './loops';
 import { Taps } from './taps';
 
+interface Size {
+  readonly height: number;
+  readonly width: number;
+}
+
 export interface Branch {
   /** Each followed by σ. */
   readonly stages: readonly Stage[];
@@ -55,12 +60,16 @@ export class KernelPath {
   readonly width: number;
   readonly frameHeight: number;
   readonly frameWidth: number;
-  readonly previewSize: { readonly height: number; readonly width: number };
+  readonly previewSize: Size;
+  /** Of a single kernel's preview; the others are for sums of kernels. */
+  readonly kernelPreviewSize: Size;
   readonly branches: readonly Branch[];
   readonly activation: Activation | undefined;
   private readonly shuffle: number;
   readonly loops: Loops;
   private readonly convolution: KernelConvolution;
+  /** From a preview to a kernel's; undefined where they are as large. */
+  private readonly reduction: Stage | undefined;
   /** Addresses of what stages make in turn, and of a map. */
   private readonly spare: readonly [number, number];
   private readonly whole: number;
@@ -72,12 +81,9 @@ export class KernelPath {
    * @param layers from the one whose kernels these are to the head
    * @param size height and width of the layer's input
    * @param previewSide longest side of a preview, pixels
+   * @param kernelSide the same of a single kernel's, not longer
    */
-  constructor(
-    layers: readonly TracedLayer[],
-    size: { readonly height: number; readonly width: number },
-    previewSide: number,
-  ) {
+  constructor(layers: readonly TracedLayer[], size: Size, previewSide: number, kernelSide = previewSide) {
     const [own, ...later] = layers;
     const [height, width] = [size.height, size.width];
     this.height = height;
@@ -87,6 +93,7 @@ export class KernelPath {
     this.frameHeight = height * total;
     this.frameWidth = width * total;
     this.previewSize = fitted(this.frameHeight, this.frameWidth, previewSide);
+    this.kernelPreviewSize = fitted(this.frameHeight, this.frameWidth, kernelSide);
     this.activation = activationOf(own);
     const { shuffle } = this;
     const phases = Array.from({ length: shuffle }, (_, phase) => phase);
@@ -99,6 +106,14 @@ export class KernelPath {
     };
     this.branches = rows.flatMap((row) => columns.map((column) => branchOf(row, column, offset, toPreview)));
     this.branch = this.branches[0];
+    const [large, small] = [this.previewSize, this.kernelPreviewSize];
+    if (small.width < large.width || small.height < large.height) {
+      this.reduction = {
+        rows: Taps.cells(large.height, small.height),
+        columns: Taps.cells(large.width, small.width),
+        offset: null,
+      };
+    }
     const sizes = this.branches[0].stages.map(({ rows, columns }) => 4 * rows.outputs * columns.outputs);
     const loops = (this.loops = new Loops(this.activation));
     this.convolution = new KernelConvolution(loops, own, size);
@@ -106,7 +121,10 @@ export class KernelPath {
     this.low = this.convolution.result;
     this.spare = [loops.allocate(largest), loops.allocate(sizes.length > 1 ? largest : 0)];
     this.whole = loops.allocate(4 * this.frameHeight * this.frameWidth);
-    loops.prepare(this.branches.flatMap(({ stages, last, preview }) => [...stages, last, preview]));
+    loops.prepare([
+      ...this.branches.flatMap(({ stages, last, preview }) => [...stages, last, preview]),
+      ...(this.reduction ? [this.reduction] : []),
+    ]);
   }
 
   /** The stages along one axis (rows 0, columns 1), the last one to the frame. */
@@ -181,6 +199,13 @@ export class KernelPath {
   /** The map, area-averaged, `[previewSize]`, at an address. */
   preview(out: number): void {
     this.loops.run(this.branch.preview, this.low, out);
+  }
+
+  /** A preview as small as a kernel's, `[kernelPreviewSize]`. @returns where it is: there already if it is so small */
+  reduced(preview: number, out: number): number {
+    if (!this.reduction) return preview;
+    this.loops.run(this.reduction, preview, out);
+    return out;
   }
 
   /** The whole map; the array is overwritten by the next. */

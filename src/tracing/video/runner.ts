@@ -29,11 +29,12 @@ export class FrameRunner {
     layers: readonly TracedLayer[],
     size: { readonly height: number; readonly width: number },
     previewSide: number,
+    kernelSide: number,
   ): KernelPath {
     const { name, instanceNorm } = layers[0];
-    if (instanceNorm) return new KernelPath(layers, size, previewSide);
+    if (instanceNorm) return new KernelPath(layers, size, previewSide, kernelSide);
     let path = this.paths.get(name);
-    if (!path) this.paths.set(name, (path = new KernelPath(layers, size, previewSide)));
+    if (!path) this.paths.set(name, (path = new KernelPath(layers, size, previewSide, kernelSide)));
     return path;
   }
 

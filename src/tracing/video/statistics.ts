@@ -9,14 +9,18 @@ import { Turn } from './turn';
 
 /** Contributions that the histogram of magnitudes counts at most; of larger layers it sees every n-th row. */
 const COUNTED = 2 ** 28;
-/** Bytes of all previews of a layer; they get smaller when kernels are many. */
-const PREVIEW_BYTES = 12 << 20;
+/** Bytes of all previews that are worked with in a layer, and of those that are sent: to every panel, at every frame. */
+const PREVIEW_BYTES = { made: 12 << 20, sent: 2 << 20 };
 const PREVIEW_SIDES = [96, 64, 48, 32, 24, 16];
 
-/** Longest side of the previews of a layer with that many kernels. */
-export function previewSide(kernels: number, height: number, width: number): number {
+/** Longest side of the previews of a layer with that many kernels: smaller when they are many. */
+export function previewSide(
+  kernels: number,
+  { height, width }: { readonly height: number; readonly width: number },
+  which: keyof typeof PREVIEW_BYTES,
+): number {
   const bytes = (side: number) => (kernels * side * side * Math.min(height, width)) / Math.max(height, width);
-  return PREVIEW_SIDES.find((side) => bytes(side) <= PREVIEW_BYTES) ?? PREVIEW_SIDES.at(-1)!;
+  return PREVIEW_SIDES.find((side) => bytes(side) <= PREVIEW_BYTES[which]) ?? PREVIEW_SIDES.at(-1)!;
 }
 
 /** 8-bit previews of some maps. @param means `[maps, height, width]` */
@@ -55,7 +59,9 @@ export interface KernelLayer {
   readonly input: Float32Array;
   readonly height: number;
   readonly width: number;
+  /** Longest side of previews of sums of kernels, and of single ones. */
   readonly previewSide: number;
+  readonly kernelSide: number;
   /** What the network makes of the layer, `[outputs, height, width]` after PixelShuffle and σ. */
   readonly result: Float32Array;
 }
@@ -186,8 +192,8 @@ export async function shareRound(
   const [layer] = layers;
   const { inputs, outputs, shuffle = 1 } = layer;
   const { whole, at } = sharesOf(layer);
-  const path = new KernelPath(layers, kernels, kernels.previewSide);
-  const { loops, frameHeight, frameWidth, previewSize } = path;
+  const path = new KernelPath(layers, kernels, kernels.previewSide, kernels.kernelSide);
+  const { loops, frameHeight, frameWidth, previewSize, kernelPreviewSize } = path;
   const area = height * width;
   const places = frameHeight * padded(frameWidth);
   const previewArea = previewSize.height * previewSize.width;
@@ -206,7 +212,8 @@ export async function shareRound(
   const inputSums = loops.allocate(second ? 0 : 4 * inputs * previewArea);
   const outputSums = loops.allocate(second ? 0 : 4 * channels * previewArea);
   const preview = loops.allocate(4 * previewArea);
-  const encoded = loops.allocate(previewArea);
+  const smallArea = kernelPreviewSize.height * kernelPreviewSize.width;
+  const [small, unused, encoded] = [4 * smallArea, 4 * smallArea, smallArea].map((n) => loops.allocate(n));
   let every = Math.ceil((inputs * outputs * frameHeight * frameWidth) / COUNTED);
   if (every >= frameHeight) every = Math.max(1, frameHeight >> 3);
   if (second) loops.floats(gathered.fair, places).set(second.fair);
@@ -250,12 +257,14 @@ export async function shareRound(
     path.preview(preview);
     const ofInput = inputSums + 4 * input * previewArea;
     const ofOutput = outputSums + 4 * channel * previewArea;
-    const [sum, largest] = loops.summarise(preview, previewArea, ofInput, ofOutput);
+    const [sum, most] = loops.summarise(preview, previewArea, ofInput, ofOutput);
     // All cells are equally large.
     into.signedMean[kernel] = sum / previewArea;
+    const sent = path.reduced(preview, small);
+    const largest = sent === preview ? most : loops.summarise(sent, smallArea, unused, unused)[1];
     into.limits[kernel] = largest;
     const factor = largest > 0 ? 127 / largest : 0;
-    into.previews.set(loops.encode(preview, previewArea, factor, encoded), kernel * previewArea);
+    into.previews.set(loops.encode(sent, smallArea, factor, encoded), kernel * smallArea);
   }
 }
 

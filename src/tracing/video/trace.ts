@@ -142,6 +142,7 @@ interface Kernels {
   /** `[inputs, h, w]`, as threads share it. */
   readonly input: Float32Array;
   readonly previewSide: number;
+  readonly kernelSide: number;
   /** What the network makes of it: the next layer's input, or of the head the affine output; shared, too. */
   readonly result: Float32Array;
   /** Layers from this one to the head. */
@@ -198,14 +199,17 @@ export class VideoTrace implements Trace {
       const [height, width] = values.get(own.input)!.shape.slice(-2);
       const { layer, gain } = atFrame(own, values.get(convolved(own))?.data);
       const from = [layer, ...layers.slice(layers.indexOf(own) + 1)];
-      const side = previewSide(layer.inputs * layer.outputs, signal.height, signal.width);
+      const [side, kernelSide] = (['made', 'sent'] as const).map((which) =>
+        previewSide(layer.inputs * layer.outputs, signal, which),
+      );
       return {
         layer,
         own,
         gain,
-        path: runner.path(from, { height, width }, side),
+        path: runner.path(from, { height, width }, side, kernelSide),
         input: share(layer.input),
         previewSide: side,
+        kernelSide,
         result: share(following[k]),
         from,
       };
@@ -244,14 +248,14 @@ export class VideoTrace implements Trace {
     run: RunRound = inThisThread,
   ): Promise<LayerTrace> {
     const kernels = this.kernels[index];
-    const { layer, path, from, input, previewSide, result } = kernels;
+    const { layer, path, from, input, previewSide, kernelSide, result } = kernels;
     const { inputs, outputs } = layer;
-    const { frameHeight, frameWidth, previewSize } = path;
+    const { frameHeight, frameWidth, previewSize, kernelPreviewSize } = path;
     // Functions cannot be sent; the path knows them by name.
     const layers = from.map(({ activate: _, ...plain }) => plain);
     const { height, width } = path;
-    const round: KernelLayer = { layers, input, height, width, previewSide, result };
-    const into = perKernel(round, previewSize.height * previewSize.width);
+    const round: KernelLayer = { layers, input, height, width, previewSide, kernelSide, result };
+    const into = perKernel(round, kernelPreviewSize.height * kernelPreviewSize.width);
 
     const shares = await run({ kernels: round, into }, cancel, (fraction) => progress(0.6 * fraction));
     this.residuals.push(completenessOf(round, path, shares));
@@ -282,7 +286,7 @@ export class VideoTrace implements Trace {
       statistics: gathered,
       distributedness: distributedness(gathered.total),
       neuronsPerPixel: ALPHAS.map((alpha) => thresholds.summary(alpha)),
-      previews: { ...previewSize, data: into.previews.slice(), limit: into.limits.slice() },
+      previews: { ...kernelPreviewSize, data: into.previews.slice(), limit: into.limits.slice() },
       channelPreviews: {
         inputs: atlasOf(added(shares.map(({ inputSums }) => inputSums!)), previewSize),
         outputs: atlasOf(added(shares.map(({ outputSums }) => outputSums!)), previewSize),

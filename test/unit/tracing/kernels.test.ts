@@ -99,7 +99,7 @@ function made({ height, width, inputs, blocks, headKernel, act, scale, seed }: S
     return layer;
   });
   const input = random(inputs * height * width);
-  const kernels = { layers, input, height, width, previewSide: 8 };
+  const kernels = { layers, input, height, width, previewSide: 8, kernelSide: 4 };
   return { ...kernels, result: plainResult(kernels) };
 }
 
@@ -125,6 +125,20 @@ function correlate(plane: Plane, kernel: Sides, weight: (k: number) => number, b
     }
     return sum;
   });
+}
+
+/** Averages over equal cells, by how much of each value lies inside. */
+function cells(plane: Plane, { height, width }: { readonly height: number; readonly width: number }): Plane {
+  const [rows, columns] = sizeOf(plane);
+  const inside = (k: number, cell: number, n: number, count: number) =>
+    Math.max(0, Math.min((k + 1) / n, (cell + 1) / count) - Math.max(k / n, cell / count)) * count;
+  return grid(height, width, (r, c) =>
+    plane.reduce(
+      (sum, row, y) =>
+        sum + inside(y, r, rows, height) * row.reduce((s, v, x) => s + v * inside(x, c, columns, width), 0),
+      0,
+    ),
+  );
 }
 
 const mean = (plane: Plane, kernel: Sides) => correlate(plane, kernel, () => 1 / area(kernel), 0);
@@ -198,8 +212,8 @@ describe('kernels of decoders of any shape', () => {
         async (shape) => {
           const kernels = made(shape);
           const [{ inputs, outputs }] = kernels.layers;
-          const path = new KernelPath(kernels.layers, kernels, kernels.previewSide);
-          const { frameHeight, frameWidth, previewSize } = path;
+          const path = new KernelPath(kernels.layers, kernels, kernels.previewSide, kernels.kernelSide);
+          const { frameHeight, frameWidth, previewSize, kernelPreviewSize } = path;
           const n = inputs * outputs;
           const maps = Array.from({ length: n }, (_, k) =>
             plainMap(kernels, Math.floor(k / outputs), k % outputs),
@@ -227,7 +241,7 @@ describe('kernels of decoders of any shape', () => {
 
           // Two threads, each with every other share.
           const { count, whole } = sharesOf(kernels.layers[0]);
-          const into = perKernel(kernels, previewSize.height * previewSize.width);
+          const into = perKernel(kernels, kernelPreviewSize.height * kernelPreviewSize.width);
           const both = (second?: { readonly fair: Float32Array; readonly threshold: number }) =>
             Promise.all(
               [0, 1].map((first) => {
@@ -256,6 +270,17 @@ describe('kernels of decoders of any shape', () => {
             expect(Math.abs(into.largest[k] - most)).toBeLessThanOrEqual(near);
             const signed = map.reduce((a, v) => a + v, 0) / pixels;
             expect(Math.abs(into.signedMean[k] - signed)).toBeLessThanOrEqual(near);
+          }
+          const shown = kernelPreviewSize.height * kernelPreviewSize.width;
+          for (const [k, map] of maps.entries()) {
+            const plane = grid(frameHeight, frameWidth, (y, x) => map[y * frameWidth + x]);
+            const preview = cells(cells(plane, previewSize), kernelPreviewSize).flat();
+            const limit = preview.reduce((a, v) => Math.max(a, Math.abs(v)), 0);
+            expect(Math.abs(into.limits[k] - limit)).toBeLessThanOrEqual(near);
+            for (const [at, v] of preview.entries()) {
+              const decoded = ((into.previews[k * shown + at] - 128) / 127) * into.limits[k];
+              expect(Math.abs(decoded - v)).toBeLessThanOrEqual(limit / 250 + near);
+            }
           }
           const sums = added(shares.map((share) => share.sums!));
           const stride = sums.length / frameHeight;
