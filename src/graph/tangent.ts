@@ -1,13 +1,17 @@
 import { withGradients, withGradientsOf } from './backward';
-import { upTo } from './cut';
+import { behind, upTo } from './cut';
 import { inferShapes } from './shapes';
-import type { Graph, GraphNode } from './types';
+import type { Constant, Graph, GraphNode } from './types';
 
-/** A graph whose output is how another's changes along a direction. */
-export interface TangentGraph {
-  /** Its inputs are the other's and `direction`, of the shape of the value that changes. */
+/** How a graph's output changes along a direction of one of its inputs. */
+export interface Tangent {
+  /** Its output is the change; its inputs are `direction`, of the shape of the input that changes, and `fixed`. */
   readonly graph: Graph;
   readonly direction: string;
+  /** Values of `base` that are the same for every direction, derivatives of activations above all. */
+  readonly fixed: readonly string[];
+  /** What makes the fixed ones, from the inputs of the graph that is differentiated. */
+  readonly base: Graph;
 }
 
 /**
@@ -17,7 +21,7 @@ export interface TangentGraph {
  * @returns undefined when the output does not depend on that input
  * @throws NoDerivativeError
  */
-export function withTangent(graph: Graph, input: string): TangentGraph | undefined {
+export function withTangent(graph: Graph, input: string): Tangent | undefined {
   const shapes = inferShapes(graph);
   const [u, direction, product] = ['tangent_u', 'tangent_direction', 'tangent_product'];
   const shapeOf = (name: string) => {
@@ -47,7 +51,38 @@ export function withTangent(graph: Graph, input: string): TangentGraph | undefin
   const twice = withGradients(inner, [u], [1], 0);
   const output = twice.gradients.get(u);
   if (output === undefined) return undefined;
-  const needed = upTo({ ...twice.graph, output }, [output]);
-  const read = new Set(needed.nodes.flatMap(({ inputs }) => inputs));
-  return { graph: { ...needed, inputs: needed.inputs.filter(({ name }) => read.has(name)) }, direction };
+  const whole = upTo(withConstantShapes({ ...twice.graph, output }), [output]);
+  const fixed = fixedFor(whole, direction);
+  return {
+    graph: behind(whole, fixed),
+    direction,
+    fixed,
+    base: { ...upTo(whole, fixed), inputs: graph.inputs, output: fixed[0] ?? graph.output },
+  };
+}
+
+/** Sizes that are known before running, as constants: what asks for them need not be computed. */
+function withConstantShapes(graph: Graph): Graph {
+  const shapes = inferShapes(graph);
+  const constants = new Map<string, Constant>(graph.constants);
+  const nodes = graph.nodes.filter(({ op, inputs, outputs }) => {
+    const shape = op === 'Shape' ? shapes.get(inputs[0]) : undefined;
+    if (!shape?.every((d) => typeof d === 'number')) return true;
+    constants.set(outputs[0], { shape: [shape.length], data: BigInt64Array.from(shape, BigInt) });
+    return false;
+  });
+  return { ...graph, nodes, constants };
+}
+
+/** Values that do not change with an input, and are read by what does. */
+function fixedFor({ nodes, inputs, constants }: Graph, input: string): string[] {
+  const given = new Set([...inputs.map(({ name }) => name), ...constants.keys(), '']);
+  const changing = new Set([input]);
+  const fixed = new Set<string>();
+  for (const node of nodes) {
+    if (!node.inputs.some((name) => changing.has(name))) continue;
+    for (const name of node.outputs) changing.add(name);
+    for (const name of node.inputs) if (!changing.has(name) && !given.has(name)) fixed.add(name);
+  }
+  return [...fixed];
 }

@@ -9,11 +9,14 @@ interface Runnable {
   readonly graph: Graph;
 }
 
+type Given = ReadonlyMap<string, EngineTensor>;
+
 /** The part of a decoder behind one of its values, at one frame; rows of that value can be changed. */
 export class BehindFrame {
   /** Of a row. */
   readonly area: number;
-  private tangent: Promise<(Runnable & { readonly direction: string }) | undefined> | undefined;
+  private tangent:
+    Promise<(Runnable & { readonly direction: string; readonly fixed: Given }) | undefined> | undefined;
 
   private constructor(
     private readonly runner: FrameRunner,
@@ -46,13 +49,12 @@ export class BehindFrame {
   }
 
   /** @param given besides the cut and the time */
-  private async run({ session, graph }: Runnable, given?: readonly [string, EngineTensor]) {
+  private run({ session, graph }: Runnable, given?: Given): Promise<Given> {
     const { domain } = this.runner.inr;
     if (domain.kind !== 'frames') throw new Error('pixels are not frames');
     const t = { shape: [1, 1], data: Float32Array.of(this.frame / domain.divisor) };
-    const feed = (name: string) => (name === this.cut ? this.values : name === given?.[0] ? given[1] : t);
-    const results = await session.run(new Map(graph.inputs.map(({ name }) => [name, feed(name)])));
-    return results.get(graph.output)!.data;
+    const feed = (name: string) => given?.get(name) ?? (name === this.cut ? this.values : t);
+    return session.run(new Map(graph.inputs.map(({ name }) => [name, feed(name)])));
   }
 
   /** The output with some rows at a constant each, `[channels, H·W]`. */
@@ -60,7 +62,7 @@ export class BehindFrame {
     const saved = rows.map((row) => this.row(row).slice());
     for (const row of rows) this.row(row).fill(constant(row));
     try {
-      return await this.run(this.rest);
+      return (await this.run(this.rest)).get(this.rest.graph.output)!.data;
     } finally {
       for (const [k, row] of rows.entries()) this.row(row).set(saved[k]);
     }
@@ -76,12 +78,22 @@ export class BehindFrame {
     if (!tangent) return new Float32Array(this.output.length);
     const data = new Float32Array(this.values.data.length);
     data.set(this.row(row), row * this.area);
-    return this.run(tangent, [tangent.direction, { shape: this.values.shape, data }]);
+    const given = new Map([...tangent.fixed, [tangent.direction, { shape: this.values.shape, data }]]);
+    return (await this.run(tangent, given)).get(tangent.graph.output)!.data;
   }
 
   private async prepared() {
     const found = withTangent(this.rest.graph, this.cut);
-    return found && { ...found, session: await this.runner.engine.load(found.graph, [found.graph.output]) };
+    if (!found) return undefined;
+    const { engine } = this.runner;
+    const { graph, base, direction } = found;
+    let fixed: Given = new Map();
+    if (found.fixed.length > 0) {
+      const session = await engine.load(base, found.fixed);
+      fixed = await this.run({ session, graph: base });
+      await session.release();
+    }
+    return { graph, direction, fixed, session: await engine.load(graph, [graph.output]) };
   }
 
   async release(): Promise<void> {

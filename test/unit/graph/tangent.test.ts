@@ -25,21 +25,22 @@ describe.each([
     const runner = new FrameRunner(inr, engine);
     for (const { input } of inr.layers) {
       const rest = behind(inr.graph, [input]);
-      const { graph, direction } = withTangent(rest, input)!;
+      const { graph, direction, fixed, base } = withTangent(rest, input)!;
       const { shape, data } = (await runner.run(1, [input])).get(input)!;
       const v = data.map((value, k) => value * Math.cos(k));
+      const given = { shape, data };
+      const before = fixed.length > 0 ? await engine.load(base, fixed) : undefined;
+      const values = new Map([
+        ...((await before?.run(new Map([[input, given]]))) ?? []),
+        [input, given] as const,
+        [direction, { shape, data: v }] as const,
+      ]);
       const [session, plain] = [
         await engine.load(graph, [graph.output]),
         await engine.load(rest, [rest.output]),
       ];
-      const found = (
-        await session.run(
-          new Map([
-            [input, { shape, data }],
-            [direction, { shape, data: v }],
-          ]),
-        )
-      ).get(graph.output)!.data;
+      const feeds = new Map(graph.inputs.map(({ name }) => [name, values.get(name)!]));
+      const found = (await session.run(feeds)).get(graph.output)!.data;
       const step = 1e-2;
       const at = async (sign: number) => {
         const moved = data.map((value, k) => value + sign * step * v[k]);
@@ -52,6 +53,7 @@ describe.each([
         expect(Math.abs(value - (more[k] - less[k]) / (2 * step))).toBeLessThan(2e-3 * largest + 2e-5);
       }
       await session.release();
+      await before?.release();
       await plain.release();
     }
     runner.release();
