@@ -21,6 +21,15 @@ import torch.nn.functional as F
 from torch_trace import load
 
 
+def peak_mebibytes():
+    """Of this process alone: Linux counts the memory of the one that started it into ru_maxrss."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def mean_filter(x, kernel):
     return F.avg_pool2d(x, kernel, stride=1, padding=kernel // 2)
 
@@ -85,7 +94,7 @@ def main():
         "milliseconds": sum(t for t, _ in times.values()),
         "layers": {name: round(t) for name, (t, _) in times.items()},
         "reckonedFromSome": [name for name, (_, whole) in times.items() if not whole],
-        "peakMebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peakMebibytes": peak_mebibytes(),
     }
     print(json.dumps(result))
 

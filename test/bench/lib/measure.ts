@@ -36,7 +36,16 @@ export function asProcess(folder: string, args: readonly string[], env: NodeJS.P
   const hook = path.join(folder, 'hook.cjs');
   writeFileSync(
     hook,
-    `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(peak)}, String(process.resourceUsage().maxRSS)));`,
+    // Linux counts the memory of the process that started this one into its maxRSS, but not into VmHWM.
+    `const { readFileSync, writeFileSync } = require('node:fs');
+     const own = () => {
+       try {
+         return /VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))[1];
+       } catch {
+         return String(process.resourceUsage().maxRSS);
+       }
+     };
+     process.on('exit', () => writeFileSync(${JSON.stringify(peak)}, own()));`,
   );
   const began = performance.now();
   const { status, stderr, stdout } = spawnSync(process.execPath, ['--require', hook, ...args], {
