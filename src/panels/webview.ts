@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { saveMaps } from './exports';
 import type { LinkView } from './link';
 import { spelled } from './numbers';
+import { Outbox } from './outbox';
 import type { CorrectionValues, HostToView, ViewCalls, ViewToHost } from './protocol';
 import { clusterWith } from './clusterWith';
 import type { TraceSession } from './session';
@@ -67,6 +68,7 @@ export class ViewConnection implements vscode.Disposable {
   private sessionSubscription: vscode.Disposable | undefined;
   private session: TraceSession | null = null;
   private ready = false;
+  private readonly outbox: Outbox;
 
   constructor(
     private readonly webview: vscode.Webview,
@@ -74,6 +76,10 @@ export class ViewConnection implements vscode.Disposable {
     private readonly panel: PanelName,
     private readonly actions: ViewActions,
   ) {
+    this.outbox = new Outbox(
+      (message) => void this.webview.postMessage(spelled(message)),
+      panel !== 'canvas',
+    );
     webview.options = webviewOptions(extension);
     this.subscriptions.push(webview.onDidReceiveMessage((message: ViewToHost) => this.receive(message)));
     webview.html = page(webview, extension, panel);
@@ -82,6 +88,7 @@ export class ViewConnection implements vscode.Disposable {
   show(session: TraceSession | null): void {
     if (session === this.session) return;
     this.sessionSubscription?.dispose();
+    this.outbox.clear();
     this.session = session;
     this.sessionSubscription = session?.onMessage((message) => {
       if (!this.ready || !this.concerns(message)) return;
@@ -93,6 +100,7 @@ export class ViewConnection implements vscode.Disposable {
   }
 
   private replay(): void {
+    this.outbox.clear();
     this.post({ type: 'reset' });
     if (!this.session) this.post({ type: 'session', session: null });
     else {
@@ -109,7 +117,7 @@ export class ViewConnection implements vscode.Disposable {
   }
 
   private post(message: HostToView): void {
-    void this.webview.postMessage(spelled(message));
+    this.outbox.post(message);
   }
 
   private receive(message: ViewToHost): void {
@@ -193,6 +201,7 @@ export class ViewConnection implements vscode.Disposable {
 
   dispose(): void {
     this.sessionSubscription?.dispose();
+    this.outbox.clear();
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 }

@@ -46,8 +46,7 @@ export function storedNorm(
   return { batch: true, scale: () => folded().scale, shift: () => folded().shift };
 }
 
-const kinds = ['none', 'batch', 'instance'] as const;
-type Kind = (typeof kinds)[number];
+type Kind = 'none' | 'batch' | 'instance';
 
 /**
  * What normalises the blocks. A batch norm is seen by its running means; an instance norm without γ and β has no
