@@ -47,6 +47,8 @@ export interface Past extends PastSave {
   readonly figures: SaveFigures;
 }
 
+/** How long a frame is looked at before its neurons are grouped, milliseconds. */
+const CLUSTERS_AFTER = 1500;
 const nothing: Selection = { layer: -1, neurons: [], pixel: null, region: null, frame: 0 };
 
 type CodeMessage = Extract<HostMessage, { type: 'code' }>;
@@ -502,6 +504,9 @@ export class TraceSession implements vscode.Disposable {
     this.changed();
     if (!result) return;
     if (this.chosen.region) this.measureRegion();
+    // Whoever steps through the clip is not kept waiting by the clusters of every frame.
+    await new Promise((resolve) => setTimeout(resolve, CLUSTERS_AFTER));
+    if (this.disposed || this.trace !== trace || this.chosen.frame !== frame) return;
     void this.cluster(this.grouping);
   }
 
