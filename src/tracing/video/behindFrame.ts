@@ -11,7 +11,7 @@ interface Runnable {
 
 type Given = ReadonlyMap<string, EngineTensor>;
 
-/** The part of a decoder behind one of its values, at one frame; rows of that value can be changed. */
+/** The part of a decoder behind one of its values, at one frame: what it makes of that value with rows changed. */
 export class BehindFrame {
   /** Of a row. */
   readonly area: number;
@@ -23,7 +23,7 @@ export class BehindFrame {
     private readonly frame: number,
     private readonly cut: string,
     private readonly rest: Runnable,
-    /** At the cut, `[1, rows, h, w]`; put back after each run. */
+    /** At the cut, `[1, rows, h, w]`. */
     private readonly values: EngineTensor,
     readonly rows: number,
     /** What the network puts out, `[channels, H·W]`. */
@@ -59,13 +59,11 @@ export class BehindFrame {
 
   /** The output with some rows at a constant each, `[channels, H·W]`. */
   async without(rows: readonly number[], constant: (row: number) => number): Promise<Float32Array> {
-    const saved = rows.map((row) => this.row(row).slice());
-    for (const row of rows) this.row(row).fill(constant(row));
-    try {
-      return (await this.run(this.rest)).get(this.rest.graph.output)!.data;
-    } finally {
-      for (const [k, row] of rows.entries()) this.row(row).set(saved[k]);
-    }
+    // A copy: other questions may be under way.
+    const data = this.values.data.slice();
+    for (const row of rows) data.fill(constant(row), row * this.area, (row + 1) * this.area);
+    const given = new Map([[this.cut, { shape: this.values.shape, data }]]);
+    return (await this.run(this.rest, given)).get(this.rest.graph.output)!.data;
   }
 
   /**

@@ -120,6 +120,17 @@ it('gives the same maps from memory and computed again', async () => {
   for (const trace of traces) trace.dispose();
 });
 
+it('answers questions that are under way at once as it does one by one', async () => {
+  const inr = open('nerv');
+  const trace = await traceFrame(inr, engine, { ...options, frame: 1, method: 'ablation', baseline: 'mean' });
+  const neurons = [0, 1, 2];
+  const ask = (neuron: number) => trace.map({ layer: 1, neuron }, 0);
+  const alone = [];
+  for (const neuron of neurons) alone.push(await ask(neuron));
+  expect(await Promise.all(neurons.map(ask))).toEqual(alone);
+  trace.dispose();
+});
+
 it('stops when cancelled', async () => {
   const cancel = {
     cancelled: false,
