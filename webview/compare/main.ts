@@ -357,7 +357,7 @@ export class CompareView extends LitElement {
         <thead>
           <tr>
             <th scope="col">Layer</th>
-            <th scope="col">Neurons</th>
+            <th scope="col">${layers.every(({ unit }) => unit === 'neuron') ? 'Neurons' : 'Kernels'}</th>
             <th scope="col" title="How neurons of A and B were matched">Matched by</th>
             <th scope="col" title="Mean Pearson correlation of matched maps">Correlation</th>
             <th scope="col" title="How much of the layer’s contributions moved: Σ|A − B| / Σ|A|">Moved</th>
