@@ -114,6 +114,16 @@ test.describe('a video', () => {
       await expect(canvas.getByTestId('maps-of')).toHaveText('maps of this frame', { timeout: 60_000 });
       await workbench.shot('video-7-played');
     });
+
+    await test.step('by ablation, the maps are those of channels', async () => {
+      await workbench.command('Neural Canvas: Change Method…');
+      await page.locator('.quick-input-list').getByText('Ablation').first().click();
+      const note = canvas.getByTestId('note');
+      await expect(note).toContainText(/\d channels hold half/, { timeout: 60_000 });
+      await expect(note).toContainText('what the pixel loses without it');
+      await expect(canvas.getByTestId('group-input')).toHaveCount(0);
+      await workbench.shot('video-8-channels-by-ablation');
+    });
     await expect(page.locator('.notification-toast')).toHaveCount(0);
   });
 });
