@@ -4,6 +4,7 @@ import type { Inr, TracedLayer } from '../inr/types';
 import type { FloatMap, NeuronRef, PixelProbe } from '../worker/protocol';
 import type { Ablated, Baseline } from './ablation';
 import { evaluate, type ActivationTile, type ContributionFormula } from './contributions';
+import { shownPicture } from './picture';
 import type { PictureValues } from './regions';
 import { countAbove, distributedness, type LayerAccumulator, type Thresholds } from './statistics';
 import type { Trace, Traced } from './trace';
@@ -126,10 +127,7 @@ export abstract class ContributionTrace implements Trace {
   }
 
   picture01(): PictureValues {
-    const { signal, outputRange } = this.inr;
-    const [low, high] = outputRange;
-    const data = this.reconstruction.map((v) => Math.min(1, Math.max(0, (v - low) / (high - low))));
-    return { height: signal.height, width: signal.width, channels: signal.channels, data };
+    return shownPicture(this.inr, this.reconstruction);
   }
 
   async neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap> {

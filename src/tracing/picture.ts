@@ -1,3 +1,15 @@
+import type { Inr } from '../inr/types';
+import type { PictureValues } from './regions';
+
+/** Network output `[H, W, C]` as it is shown, clamped to [0, 1]. */
+export function shownPicture(
+  { signal: { height, width, channels }, outputRange: [low, high] }: Inr,
+  values: Float32Array,
+): PictureValues {
+  const data = values.map((v) => Math.min(1, Math.max(0, (v - low) / (high - low))));
+  return { height, width, channels, data };
+}
+
 /**
  * Network output as an 8-bit picture.
  * @param values `[H, W, C]`; one channel is shown as grey, of more than three the first three

@@ -11,23 +11,13 @@ Understands decoders in HNeRV's layout whose time is encoded (test/bench/lib/net
 import json
 import math
 import re
-import resource
 import sys
 import time
 
 import torch
 import torch.nn.functional as F
 
-from torch_trace import load
-
-
-def peak_mebibytes():
-    """Of this process alone: Linux counts the memory of the one that started it into ru_maxrss."""
-    try:
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+from torch_trace import load, peak_mebibytes
 
 
 def mean_filter(x, kernel):

@@ -11,7 +11,7 @@ import { LayerAccumulator } from '../statistics';
 import type { Traced } from '../trace';
 import type { Completeness, LayerTrace, Method } from '../types';
 import { BehindFrame, meanOf } from './behindFrame';
-import { FrameRunner, interleaved, everyNth } from './runner';
+import { interleaved, type FrameRunner } from './runner';
 
 /** Pixels that are handed over at a time, so that others get their turn. */
 const TILE = 1 << 15;
@@ -190,14 +190,7 @@ export class ChannelTrace extends ContributionTrace {
       }
       graph = withChannels(graph, traced.layer, off);
     }
-    const runner = new FrameRunner({ ...this.inr, graph }, this.runner.engine);
-    try {
-      const drawn = await runner.picture(this.frame);
-      cancel.throwIfCancelled();
-      return everyNth(drawn, this.inr.signal, step);
-    } finally {
-      runner.release();
-    }
+    return this.runner.paintedBy(graph, this.frame, step, cancel);
   }
 
   dispose(): void {

@@ -1,4 +1,6 @@
 import type { Engine, EngineSession, EngineTensor } from '../../engine/types';
+import type { CancelToken } from '../../errors';
+import type { Graph } from '../../graph/types';
 import type { Inr, TracedLayer } from '../../inr/types';
 import type { Ablated } from '../ablation';
 import { KernelPath } from './path';
@@ -45,6 +47,18 @@ export class FrameRunner {
     return interleaved(values.get(graph.output)!.data, signal.channels);
   }
 
+  /** The same frame as another graph paints it, every n-th row and column. @throws CancelledError */
+  async paintedBy(graph: Graph, frame: number, step: number, cancel: CancelToken): Promise<Ablated> {
+    const runner = new FrameRunner({ ...this.inr, graph }, this.engine);
+    try {
+      const drawn = await runner.picture(frame);
+      cancel.throwIfCancelled();
+      return everyNth(drawn, this.inr.signal, step);
+    } finally {
+      runner.release();
+    }
+  }
+
   release(): void {
     for (const session of this.sessions.values()) {
       void session.then(
@@ -68,7 +82,7 @@ export function interleaved(planes: Float32Array, channels: number): Float32Arra
 }
 
 /** Every n-th row and column of `[H, W, C]`. */
-export function everyNth(
+function everyNth(
   drawn: Float32Array,
   { height, width, channels }: { readonly height: number; readonly width: number; readonly channels: number },
   step: number,

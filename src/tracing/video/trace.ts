@@ -5,6 +5,7 @@ import type { Inr, TracedLayer } from '../../inr/types';
 import type { FloatMap, NeuronRef, PixelProbe } from '../../worker/protocol';
 import type { Ablated, Baseline } from '../ablation';
 import { chosenLayers } from '../chosenLayers';
+import { shownPicture } from '../picture';
 import type { PictureValues } from '../regions';
 import { distributedness, Thresholds } from '../statistics';
 import type { Trace, TraceOptions } from '../trace';
@@ -15,7 +16,7 @@ import { kernelSize } from './convolution';
 import { padded } from './loops';
 import type { KernelPath } from './path';
 import { kernelsAtPixel } from './pixel';
-import { everyNth, FrameRunner, interleaved } from './runner';
+import { FrameRunner, interleaved } from './runner';
 import { withoutKernels, type Removal } from './without';
 import {
   added,
@@ -168,10 +169,6 @@ export class VideoTrace implements Trace {
 
   get inr(): Inr {
     return this.runner.inr;
-  }
-
-  private get engine(): Engine {
-    return this.runner.engine;
   }
 
   /** Runs the network at one frame. @throws CancelledError */
@@ -359,15 +356,7 @@ export class VideoTrace implements Trace {
       }
       removals.push({ layer, kernels, instead: { data, height, width } });
     }
-    const { graph, signal } = this.inr;
-    const runner = new FrameRunner({ ...this.inr, graph: withoutKernels(graph, removals) }, this.engine);
-    try {
-      const drawn = await runner.picture(this.frame);
-      cancel.throwIfCancelled();
-      return everyNth(drawn, signal, step);
-    } finally {
-      runner.release();
-    }
+    return this.runner.paintedBy(withoutKernels(this.inr.graph, removals), this.frame, step, cancel);
   }
 
   async eachRun(
@@ -380,10 +369,7 @@ export class VideoTrace implements Trace {
   }
 
   picture01(): PictureValues {
-    const { signal, outputRange } = this.inr;
-    const [low, high] = outputRange;
-    const data = this.reconstruction.map((v) => Math.min(1, Math.max(0, (v - low) / (high - low))));
-    return { height: signal.height, width: signal.width, channels: signal.channels, data };
+    return shownPicture(this.inr, this.reconstruction);
   }
 
   async neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap> {
