@@ -154,6 +154,7 @@ async function main(): Promise<void> {
       ...measure(16384, wide, 64),
       ...(await firstPicture(wide, '64x64')),
     };
+    report['2048×2048'] = measure(2 ** 22, siren, 2048);
     report['4096×4096'] = measure(2 ** 24, siren, 4096);
     say('4096×4096 in the worker');
     report['4096×4096 in the worker'] = await firstPicture(siren, '4096x4096');
