@@ -76,6 +76,30 @@ function all<T>(items: readonly (T | undefined)[]): readonly T[] | undefined {
   return present.length === items.length ? present : undefined;
 }
 
+/** Blocks with the norms stored under their names; undefined where there are others, or unknown ones. */
+function withNorms(
+  tensors: ReadonlyMap<string, Tensor>,
+  blocks: readonly Block[],
+  /** Name of the module that normalises a convolution. */
+  nameOf: (convolution: string) => string,
+  /** What else would be a norm of such a network. */
+  norms: RegExp,
+): readonly Block[] | undefined {
+  const names = new Set(blocks.map(({ conv }) => nameOf(conv.name)));
+  const others = [...tensors.keys()].some((key) => {
+    const name = norms.exec(key)?.[1];
+    return name !== undefined && !names.has(name);
+  });
+  if (others) return undefined;
+  return all(
+    blocks.map((block) => {
+      const { conv, stride } = block;
+      const normed = withNorm(tensors, conv, nameOf(conv.name), conv.outputs / stride ** 2);
+      return normed && { ...block, conv: normed };
+    }),
+  );
+}
+
 const otherNorms = 'its blocks have normalisations other than batch or instance norms';
 
 const scaleOf = (blocks: readonly Block[]) => blocks.reduce((scale, { stride }) => scale * stride, 1);
@@ -102,16 +126,11 @@ export const nerv: Family = {
     if (!blocks || !linked || !Number.isInteger(area) || stem[0].inputs % 2 || head.outputs > 4) {
       return { likeness: 0.6, missing };
     }
-    const normalised = all(
-      blocks.map((block) => {
-        const conv = withNorm(
-          tensors,
-          block.conv,
-          block.conv.name.replace(/conv\.conv$/, 'norm'),
-          block.conv.outputs / block.stride ** 2,
-        );
-        return conv && { ...block, conv };
-      }),
+    const normalised = withNorms(
+      tensors,
+      blocks,
+      (name) => name.replace(/conv\.conv$/, 'norm'),
+      /^(.*\.(?:norm|bn)\d*)\.weight$/,
     );
     if (!normalised) return { likeness: 0.6, missing: otherNorms };
     return {
@@ -170,19 +189,15 @@ function hnervParts({ tensors }: Candidate): HnervParts | Near | undefined {
   const area = down.outputs / convolutions[0].inputs;
   if (!blocks || !Number.isInteger(area) || down.kernel.some((side) => side !== 1))
     return { likeness: 0.7, missing };
-  const normOf = (conv: Convolution, stride: number) => {
-    const name = conv.name.replace(/conv\.(?:downconv|upconv\.0)$/, 'norm');
-    return withNorm(tensors, conv, name, conv.outputs / stride ** 2);
-  };
-  const normalised = all(
-    blocks.map((block) => {
-      const conv = normOf(block.conv, block.stride);
-      return conv && { ...block, conv };
-    }),
+  const normalised = withNorms(
+    tensors,
+    [{ conv: down, stride: 1 }, ...blocks],
+    (name) => name.replace(/conv\.(?:downconv|upconv\.0)$/, 'norm'),
+    /^(.*decoder\.\d+\.(?:norm|bn)\d*)\.weight$/,
   );
-  const start = normOf(down, 1);
-  if (!normalised || !start) return { likeness: 0.7, missing: otherNorms };
-  return { first: start, blocks: normalised, head, area };
+  if (!normalised) return { likeness: 0.7, missing: otherNorms };
+  const [start, ...rest] = normalised;
+  return { first: start.conv, blocks: rest, head, area };
 }
 
 /** The frames' embeddings `[N, channels, h, w]`, quantised beside the weights in `quant_vid.pth`. */

@@ -389,8 +389,9 @@ describe('norms in the blocks of decoders', () => {
     expect(() => inrOf(dictOf({ ...nerv, ...norms }), corrected({ norm: 'instance' }))).toThrow(UsageError);
   });
 
-  it('are refused in words where they are none of these', () => {
-    const root = dictOf({ ...nerv, 'layers.0.norm.weight': [3, 1, 1], 'layers.0.norm.bias': [3, 1, 1] });
+  it.each(['layers.0.norm', 'layers.0.bn', 'layers.0.norm1'])('are refused in words as other %s', (name) => {
+    const shape = name.endsWith('.norm') ? [3, 1, 1] : [3];
+    const root = dictOf({ ...nerv, [`${name}.weight`]: shape, [`${name}.bias`]: shape });
     const result = recognise(checkpointOf(root), plain);
     expect(result.recognised).toBe(false);
     expect(!result.recognised && result.closest?.missing).toContain('other than batch or instance norms');
