@@ -59,8 +59,8 @@ export class ChannelTrace extends ContributionTrace {
       if (bytes <= options.memoryBudget) continue;
       const [needed, given] = [bytes, options.memoryBudget].map((n) => Math.ceil(n / 2 ** 20));
       throw new UsageError(
-        `The maps of ${name}'s ${inputs} channels take ${needed} MiB and ${given} are allowed; ` +
-          'allow more, leave the layer out, or use the method xinc.',
+        `The maps of ${name}’s ${inputs} channels take ${needed} MiB and ${given} are allowed; ` +
+          'leave the layer out, use the method xinc, or allow more (in VS Code, neuralCanvas.memoryBudget).',
       );
     }
     const traced = wanted.map((layer) => ({ layer, formula: definition(options, layer), kept: undefined }));
