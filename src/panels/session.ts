@@ -345,6 +345,9 @@ export class TraceSession implements vscode.Disposable {
 
   /** Takes effect with the next trace. */
   useMethod(method: Method): void {
+    // A kernel's number is another thing than a channel's.
+    const decoder = this.layers.some((layer) => layer?.kind === 'convolution');
+    if (decoder && (method === 'xinc') !== (this.method === 'xinc')) this.select({ neurons: [] });
     this.method = method;
   }
 
