@@ -23,7 +23,8 @@ const { electron, results, grep } = parseArgs({
     grep: { type: 'string' },
   },
 }).values;
-const MINUTES = 7;
+/** A soak of more canvases than usual takes as much longer. */
+const MINUTES = 7 + Number(process.env.PANELS ?? 0) / 10;
 
 const folder = path.join(temporaryFolder('vscode'), 'pictures');
 const report = `${folder}.json`;

@@ -5,7 +5,7 @@ import type { FindingsDocument } from './document';
 import { h, type Element, type Nested } from './element';
 import { affinityFigure, distributionFigure, motionFigure, objectFigure } from './figures';
 import { pictureOf } from './parts';
-import { sampleText, statements, type Statement } from './sentences';
+import { atFrames, sampleText, statements, type Statement } from './sentences';
 import { signs } from './signs';
 
 const verdictText = { yes: 'Yes', partly: 'Partly', no: 'No' } as const;
@@ -59,16 +59,17 @@ function header({
   psnr,
   target,
   figures,
-  frame,
+  frames,
 }: FindingsDocument) {
   const facts = [
     title,
-    `${picture.height} × ${picture.width} pixels${frame > 0 ? `, frame ${frame}` : ''}`,
+    `${picture.height} × ${picture.width} pixels${atFrames(frames)}`,
     `${parameters.toLocaleString('en')} parameters`,
     ...(encoding === 'none' ? [] : [encoding]),
     `method ${method}`,
     ...(psnr === null ? [] : [`${psnr.toFixed(1)} dB against ${target ?? 'its target'}`]),
   ];
+  const middle = frames.length > 1 ? ` at frame ${frames[frames.length >> 1]}` : '';
   return h(
     'header',
     null,
@@ -82,18 +83,30 @@ function header({
     h(
       'div',
       { class: 'pictures' },
-      pictureOf(figures.picture, 'what the network paints'),
+      pictureOf(figures.picture, `what the network paints${middle}`),
       figures.target && pictureOf(figures.target, 'what it was trained on'),
     ),
   );
 }
 
 function method(
-  { method: name, baseline, grid, seed, layers, card, engine, milliseconds, picture }: FindingsDocument,
+  {
+    method: name,
+    baseline,
+    frames,
+    grid,
+    seed,
+    layers,
+    card,
+    engine,
+    milliseconds,
+    picture,
+  }: FindingsDocument,
   names: readonly string[],
 ): Element {
   const tested = layers.flatMap((layer) => Object.values(layer.affinity).map(({ neurons }) => neurons));
   const most = Math.max(0, ...tested);
+  const clip = frames.length > 1;
   const where =
     grid.step === 1
       ? `all ${picture.height * picture.width} pixels`
@@ -106,7 +119,10 @@ function method(
       'p',
       null,
       `Maps by ${name}: ${[...new Set(layers.map(({ mapDefinition }, k) => `${mapDefinition} (${names[k]})`))].join(', ')}. Neurons are switched off to ${baseline === 'zero' ? 'zero' : 'their mean'}. `,
-      `Statistics are over the whole picture; preferences over ${where}${most > 0 ? `, tested on up to ${most} random neurons a layer` : ''}. `,
+      clip
+        ? `All is over frames ${frames.join(', ')} together: regions are of all of them, pictures are of frame ${frames[frames.length >> 1]}, maps the mean of all. `
+        : '',
+      `Statistics are over ${clip ? 'all pixels' : 'the whole picture'}; preferences over ${where}${clip ? ' of each' : ''}${most > 0 ? `, tested on up to ${most} random neurons a layer` : ''}. `,
       card
         ? `The card stands on ${sampleText(card.sample)}, ${card.repetitions.orders} random orders and ${card.repetitions.sets} random sets of each size; ± is a standard error. `
         : '',

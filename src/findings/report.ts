@@ -3,7 +3,7 @@ import { shortNames } from '../../webview/shared/names';
 import type { FindingsDocument } from './document';
 import { h, toHtml } from './element';
 import { page } from './page';
-import { percent, statements } from './sentences';
+import { atFrames, percent, statements } from './sentences';
 import { pageStyle, reportStyle } from './style';
 
 /** One file, without scripts, that needs nothing from anywhere. */
@@ -26,11 +26,11 @@ export const findingsJson = (findings: FindingsDocument): string =>
 const plain = (text: string) => text.replace(/[\\`*_[\]<>#|]/g, (character) => `\\${character}`);
 
 export function findingsMarkdown(findings: FindingsDocument): string {
-  const { file, title, picture, frame, parameters, method, psnr, layers, signs, card, grid } = findings;
+  const { file, title, picture, frames, parameters, method, psnr, layers, signs, card, grid } = findings;
   const names = shortNames(layers.map(({ name }) => name));
   const facts = [
     title,
-    `${picture.height} × ${picture.width} pixels${frame > 0 ? `, frame ${frame}` : ''}`,
+    `${picture.height} × ${picture.width} pixels${atFrames(frames)}`,
     `${parameters.toLocaleString('en')} parameters`,
     `method ${method}`,
     ...(psnr === null ? [] : [`${psnr.toFixed(1)} dB`]),

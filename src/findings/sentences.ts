@@ -3,6 +3,7 @@ import type { Affinity } from '../tracing/affinity';
 import type { FaithfulnessCard } from '../tracing/faithfulness/card';
 import type { Feature, LayerFindings } from '../tracing/findings';
 import { listed } from '../tracing/clinical';
+import { framesText } from '../tracing/subject';
 import type { FindingsDocument, MotionFinding } from './document';
 
 export interface Statement {
@@ -222,10 +223,14 @@ function faithful({ card, method }: FindingsDocument, names: readonly string[]):
   };
 }
 
+/** Behind the size of a picture: which frames it is of, unless that goes without saying. */
+export const atFrames = (frames: readonly number[]): string =>
+  frames.length === 1 && frames[0] === 0 ? '' : `, ${framesText(frames)}`;
+
 /** The pixels that a card stands on. */
-export function sampleText({ pixels, of, frame }: FaithfulnessCard['sample']): string {
+export function sampleText({ pixels, of, frames }: FaithfulnessCard['sample']): string {
   const count = (n: number) => n.toLocaleString('en');
   const some =
     pixels === of ? `all ${count(of)} pixels` : `${count(pixels)} random ones of ${count(of)} pixels`;
-  return frame === undefined ? some : `${some} of frame ${frame}`;
+  return frames ? `${some} of ${framesText(frames)}` : some;
 }

@@ -4,8 +4,11 @@ import { pause, type Partition } from './regions';
 
 /** Magnitudes of a layer's maps at the pixels of a grid over the picture. */
 export interface SampledMagnitudes {
+  /** Of all frames, which lie one below another. */
   readonly rows: number;
   readonly columns: number;
+  /** 1 of a picture. */
+  readonly frames: number;
   readonly neurons: number;
   /** |C|, `[neurons, rows, columns]`. */
   readonly data: Float32Array;
@@ -31,8 +34,8 @@ export interface Affinity {
   /** Pixels dealt out at random into regions of the same sizes. */
   readonly scattered: Comparison;
   /**
-   * The same regions moved over the picture by a random step (round its edges): same sizes *and* shapes, so
-   * that the smoothness of maps alone is no affinity. `pValue` 1 and `ratio` 1 for a picture of one pixel.
+   * The same regions moved over the picture, or over all frames alike, by a random step (round its edges): same sizes
+   * *and* shapes, so that the smoothness of maps alone is no affinity. `pValue` 1 and `ratio` 1 for one pixel.
    */
   readonly moved: Comparison;
 }
@@ -119,7 +122,7 @@ export async function affinity(
   random: () => number,
   cancel: CancelToken,
 ): Promise<Affinity> {
-  const { rows, columns } = maps;
+  const { rows, columns, frames } = maps;
   const { labels, areas, regions } = partition;
   const sums = new Float64Array(regions);
   const observed = meanPreference(maps, labels, areas, sums);
@@ -131,7 +134,7 @@ export async function affinity(
     shuffle(dealt, random);
     scattered.push(meanPreference(maps, dealt, areas, sums));
     await pause(cancel);
-    moved.push(meanPreference(maps, shifted(labels, rows, columns, random), areas, sums));
+    moved.push(meanPreference(maps, shifted(labels, rows / frames, columns, random), areas, sums));
   }
   const pixels = rows * columns;
   const alive = Array.from({ length: maps.neurons }, (_, i) =>
@@ -169,33 +172,41 @@ export function shuffle(labels: Uint16Array, random: () => number): void {
   }
 }
 
-/** The labels moved by a random step other than none; what leaves at one side enters at the other. */
+/** The labels of each frame moved by the same random step other than none; what leaves at one side enters at the other. */
 function shifted(labels: Uint16Array, rows: number, columns: number, random: () => number): Uint16Array {
   const step = 1 + Math.floor(random() * (rows * columns - 1));
   const [down, right] = [Math.floor(step / columns), step % columns];
   const out = new Uint16Array(labels.length);
-  for (let y = 0; y < rows; y++) {
-    const from = ((y + down) % rows) * columns;
-    out.set(labels.subarray(from + right, from + columns), y * columns);
-    out.set(labels.subarray(from, from + right), (y + 1) * columns - right);
+  for (let frame = 0; frame < labels.length; frame += rows * columns) {
+    for (let y = 0; y < rows; y++) {
+      const from = frame + ((y + down) % rows) * columns;
+      const to = frame + y * columns;
+      out.set(labels.subarray(from + right, from + columns), to);
+      out.set(labels.subarray(from, from + right), to + columns - right);
+    }
   }
   return out;
 }
 
-/** Labels at every `step`-th row and column; regions that no such pixel lies in are gone. */
+/** Labels at every `step`-th row and column of each frame; regions that no such pixel lies in are gone. */
 export function sampledPartition(
   { labels, regions }: Partition,
   height: number,
   width: number,
   step: number,
 ): Partition {
-  const [rows, columns] = [Math.ceil(height / step), Math.ceil(width / step)];
-  const out = new Uint16Array(rows * columns);
+  const out: number[] = [];
   const areas = new Uint32Array(regions);
-  for (let y = 0, at = 0; y < rows; y++) {
-    for (let x = 0; x < columns; x++) areas[(out[at++] = labels[y * step * width + x * step])]++;
+  for (let frame = 0; frame < labels.length; frame += height * width) {
+    for (let y = 0; y < height; y += step) {
+      for (let x = 0; x < width; x += step) {
+        const label = labels[frame + y * width + x];
+        areas[label]++;
+        out.push(label);
+      }
+    }
   }
-  return renumbered(out, areas);
+  return renumbered(Uint16Array.from(out), areas);
 }
 
 /** Gives the regions that have pixels the numbers from 0 on. */

@@ -98,7 +98,7 @@ export async function embedNeurons(
     await Promise.all(FEATURES.map(async (feature) => (await segments.segments({ feature }, cancel)).labels)),
     options.seed,
   );
-  const parts = await partition(trace.picture01(), options.features, options.seed, cancel);
+  const parts = await partition([trace.picture01()], options.features, options.seed, cancel);
   const neurons: ModelNeuron[] = [];
   const affinities = FEATURES.map((feature) => ({ feature, value: [] as number[], random: [] as number[] }));
   const vectors: number[][] = [];

@@ -11,13 +11,13 @@ import type { Trace, Traced } from './trace';
 import type { Completeness, LayerTrace } from './types';
 
 /** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
-const ALPHAS = [0.1, 0.5] as const;
+export const ALPHAS = [0.1, 0.5] as const;
 
 export abstract class ContributionTrace implements Trace {
   readonly layers: LayerTrace[] = [];
   /** `[H, W, C]`, unclamped. */
   reconstruction: Float32Array = new Float32Array(0);
-  protected readonly thresholds: Thresholds[] = [];
+  private readonly allThresholds: Thresholds[] = [];
   abstract get completeness(): Completeness;
 
   /** @param size of what is drawn */
@@ -54,7 +54,7 @@ export abstract class ContributionTrace implements Trace {
   /** A layer from all that was gathered of it. */
   protected described(index: number, accumulator: LayerAccumulator): LayerTrace {
     const { layer, formula } = this.at(index);
-    const thresholds = (this.thresholds[index] = accumulator.thresholds());
+    const thresholds = (this.allThresholds[index] = accumulator.thresholds());
     const statistics = accumulator.statistics();
     return {
       name: layer.name,
@@ -126,13 +126,17 @@ export abstract class ContributionTrace implements Trace {
     });
   }
 
+  thresholds(layer: number): Thresholds {
+    return this.allThresholds[layer];
+  }
+
   picture01(): PictureValues {
     return shownPicture(this.inr, this.reconstruction);
   }
 
   async neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap> {
     const traced = this.at(layer);
-    const limit = this.thresholds[layer].at(alpha);
+    const limit = this.thresholds(layer).at(alpha);
     const out = new Float32Array(this.pixels);
     await this.eachContribution(traced, neverCancelled, (tile) => {
       const counts = countAbove(traced.formula, tile, limit, neverCancelled);

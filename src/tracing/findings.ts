@@ -31,11 +31,11 @@ import { decoderFaithfulness } from './faithfulness/decoder';
 import { psnr } from './picture';
 import { sampleIndices, seededRandom } from './random';
 import { partition, pause, type Partition } from './regions';
-import { SampledNetwork } from './sampled';
-import { errorByBand, type Band } from './spectrum';
+import { joinedRows, SampledNetwork } from './sampled';
+import { errorByBand, type Band, type Compared } from './spectrum';
 import { stableRank } from './stableRank';
 import { lorenz } from './statistics';
-import type { Trace } from './trace';
+import type { Subject } from './subject';
 import type { Distributedness, Method, NeuronsPerPixel } from './types';
 import { decoderSigns } from './video/clinical';
 
@@ -80,9 +80,10 @@ export interface ObjectFindings {
 export interface Findings {
   readonly method: Method;
   readonly baseline: Baseline;
-  readonly frame: number;
+  /** What statistics, preferences, signs and card are over; one of a picture. */
+  readonly frames: readonly number[];
   readonly picture: { readonly height: number; readonly width: number };
-  /** The pixels that affinities stand on: every `step`-th row and column. */
+  /** The pixels of each frame that affinities stand on: every `step`-th row and column. */
   readonly grid: { readonly rows: number; readonly columns: number; readonly step: number };
   readonly seed: number;
   /** dB against the target. */
@@ -103,10 +104,10 @@ export interface FindingsOptions {
   readonly method: Method;
   readonly baseline: Baseline;
   readonly seed: number;
-  /** Label picture, labels row-major over the picture; 0 is the background. */
+  /** Label pictures, labels row-major, those of one frame after those of another; 0 is the background. */
   readonly objects?: Partition & { readonly names: readonly number[] };
-  /** `[H, W, C]` in [0, 1]. */
-  readonly target?: Float32Array;
+  /** `[H, W, C]` in [0, 1], one a frame; undefined where there is none. */
+  readonly targets?: readonly (Float32Array | undefined)[];
   /** Hypotheses about the file, scored against the target. */
   readonly alternatives?: Parameters<typeof settingSign>[0];
   readonly cancel: CancelToken;
@@ -135,15 +136,18 @@ const featureWork: Readonly<Record<Feature, string>> = {
 
 /** Everything that can be said. @throws CancelledError */
 export async function analyse(
-  trace: Trace,
+  subject: Subject,
   engine: Engine,
   options: FindingsOptions,
 ): Promise<{ readonly findings: Findings; readonly partitions: Partitions }> {
-  const { method, baseline, seed, cancel, onProgress, onPart, target, objects } = options;
-  const { height, width, channels } = trace.inr.signal;
-  const step = Math.max(1, Math.ceil(Math.sqrt((height * width) / GRID)));
-  const picture = trace.picture01();
-  const layers: LayerFindings[] = trace.layers.map((layer, index) => {
+  const { method, baseline, seed, cancel, onProgress, onPart, targets = [], objects } = options;
+  const { frames, pictures } = subject;
+  const [{ height, width, channels }] = pictures;
+  const step = Math.max(1, Math.ceil(Math.sqrt((frames.length * height * width) / GRID)));
+  const compared = pictures.flatMap(({ data }, k): Compared[] =>
+    targets[k] ? [{ picture: data, target: targets[k] }] : [],
+  );
+  const layers: LayerFindings[] = subject.layers.map((layer, index) => {
     const { total, share } = layer.statistics;
     const curve = lorenz(total);
     return {
@@ -163,15 +167,15 @@ export async function analyse(
   let findings: Findings = {
     method,
     baseline,
-    frame: trace.frame,
+    frames,
     picture: { height, width },
     grid: { rows: Math.ceil(height / step), columns: Math.ceil(width / step), step },
     seed,
-    psnr: target ? psnr(picture.data, target) : null,
+    psnr: compared.length > 0 ? psnrOf(compared) : null,
     layers,
     objects: null,
     signs: [],
-    bands: target ? errorByBand(picture.data, target, height, width, channels) : null,
+    bands: compared.length > 0 ? errorByBand(compared, height, width, channels) : null,
     card: null,
   };
   const partitions: Partitions = {};
@@ -181,10 +185,10 @@ export async function analyse(
   };
   tell({});
 
-  const innerOf = trace.inr.domain.kind === 'pixels' ? innerSigns : decoderSigns;
-  const inner = await innerOf(trace, engine, options);
+  const coordinates = subject.inrAt(0).domain.kind === 'pixels';
+  const inner = await (coordinates ? innerSigns : decoderSigns)(subject, engine, options);
   tell({
-    signs: [...wholeSigns(trace, findings, options), ...inner.signs],
+    signs: [...wholeSigns(subject, findings, options, compared), ...inner.signs],
     layers: findings.layers.map((layer, k) => ({ ...layer, stableRank: inner.ranks[k] })),
   });
 
@@ -193,7 +197,7 @@ export async function analyse(
   for (const feature of features) {
     if (feature === 'objects' && !objects) continue;
     onProgress?.(`Dividing the picture by ${featureWork[feature]}`, 0.1);
-    const whole = feature === 'objects' ? objects! : await partition(picture, feature, seed, cancel);
+    const whole = feature === 'objects' ? objects! : await partition(pictures, feature, seed, cancel);
     partitions[feature] = whole;
     sampled[feature] = sampledPartition(whole, height, width, step);
   }
@@ -215,7 +219,7 @@ export async function analyse(
       0.15 + (0.35 * index) / layers.length,
     );
     const neurons = sampleIndices(layers[index].neurons, MOST_LISTED, random);
-    const maps = await gather(trace, index, neurons, step, cancel);
+    const maps = await gather(subject, index, neurons, step, cancel);
     const alive = [...neurons.keys()].filter(
       (i) => layers[index].distributedness.dead === 0 || isAlive(maps, i),
     );
@@ -252,8 +256,10 @@ export async function analyse(
   if (objects) {
     // Regions of the sample are numbered anew: objects without any pixel in it are left out there.
     const seen = new Set<number>();
-    for (let y = 0; y < height; y += step) {
-      for (let x = 0; x < width; x += step) seen.add(objects.labels[y * width + x]);
+    for (let frame = 0; frame < objects.labels.length; frame += height * width) {
+      for (let y = 0; y < height; y += step) {
+        for (let x = 0; x < width; x += step) seen.add(objects.labels[frame + y * width + x]);
+      }
     }
     const sampledAs = new Map([...seen].sort((p, q) => p - q).map((region, k) => [region, k]));
     tell({
@@ -263,7 +269,7 @@ export async function analyse(
           : [
               {
                 label,
-                area: objects.areas[g] / (height * width),
+                area: objects.areas[g] / objects.labels.length,
                 drawnBy: drawn
                   .filter(({ region }) => region === sampledAs.get(g))
                   .sort((p, q) => q.layer - p.layer || p.neuron - q.neuron)
@@ -282,10 +288,7 @@ export async function analyse(
     onProgress: (detail, fraction) => onProgress?.(detail, 0.5 + 0.5 * fraction),
     onLayer: (part) => tell({ card: { ...part, layers: [...part.layers] } }),
   };
-  const card =
-    trace.inr.domain.kind === 'pixels'
-      ? await faithfulness(trace.inr, engine, trace.layers, cardOptions)
-      : await decoderFaithfulness(trace, engine, cardOptions);
+  const card = await (coordinates ? faithfulness : decoderFaithfulness)(subject, engine, cardOptions);
   tell({ card });
   onProgress?.('Done', 1);
   return { findings, partitions };
@@ -314,23 +317,25 @@ function isAlive({ data, rows: height, columns }: SampledMagnitudes, i: number):
   return data.subarray(i * height * columns, (i + 1) * height * columns).some((c) => c > 0);
 }
 
-/** |C| of some neurons at every `step`-th row and column. @throws CancelledError */
+/** |C| of some neurons at every `step`-th row and column of each frame. @throws CancelledError */
 async function gather(
-  trace: Trace,
+  subject: Subject,
   layer: number,
   neurons: Uint32Array,
   step: number,
   cancel: CancelToken,
 ): Promise<SampledMagnitudes> {
-  const { height, width } = trace.inr.signal;
+  const [{ height, width }] = subject.pictures;
+  const frames = subject.frames.length;
   const [rows, columns] = [Math.ceil(height / step), Math.ceil(width / step)];
-  const data = new Float32Array(neurons.length * rows * columns);
-  const place = new Map(Array.from(neurons, (neuron, k) => [neuron, k]));
-  await trace.eachRun(layer, cancel, (neuron, start, values) => {
-    const k = place.get(neuron);
-    if (k === undefined) return;
+  const area = rows * columns;
+  const data = new Float32Array(neurons.length * frames * area);
+  const place = new Map(Array.from(neurons, (neuron, k) => [neuron, k * frames * area]));
+  const from = (frame: number) => (neuron: number, start: number, values: Float32Array) => {
+    const own = place.get(neuron);
+    if (own === undefined) return;
+    const offset = own + frame * area;
     const end = start + values.length;
-    const offset = k * rows * columns;
     for (let row = Math.ceil(Math.floor(start / width) / step); row < rows; row++) {
       const first = row * step * width;
       if (first >= end) break;
@@ -340,27 +345,44 @@ async function gather(
           data[offset + row * columns + column] = Math.abs(values[pixel - start]);
       }
     }
-  });
-  return { rows, columns, neurons: neurons.length, data };
+  };
+  for (let frame = 0; frame < frames; frame++) await subject.eachRun(frame, layer, cancel, from(frame));
+  return { rows: frames * rows, columns, frames, neurons: neurons.length, data };
 }
 
 /** Signs that need the inside of the network, and the stable rank of each layer. */
 async function innerSigns(
-  trace: Trace,
+  subject: Subject,
   engine: Engine,
   { seed, cancel }: FindingsOptions,
 ): Promise<{ readonly signs: Sign[]; readonly ranks: number[] }> {
-  const { inr } = trace;
-  const area = inr.signal.height * inr.signal.width;
-  const pixels = sampleIndices(area, INNER_PIXELS, seededRandom(seed + 2));
-  const network = await SampledNetwork.at(inr, engine, pixels, cancel);
+  const [{ height, width }] = subject.pictures;
+  const inr = subject.inrAt(0);
+  const random = seededRandom(seed + 2);
+  const networks: SampledNetwork[] = [];
   const signs: Sign[] = [];
   const ranks: number[] = [];
   try {
-    for (const { name, statistics, neurons } of trace.layers) {
+    for (const k of subject.frames.keys()) {
+      const pixels = sampleIndices(height * width, Math.ceil(INNER_PIXELS / subject.frames.length), random);
+      networks.push(await SampledNetwork.at(subject.inrAt(k), engine, pixels, cancel));
+    }
+    for (const { name, statistics, neurons } of subject.layers) {
       await pause(cancel);
-      const at = network.layers.findIndex(({ layer }) => layer.name === name);
-      const { layer, values, imaginary, count } = network.layers[at];
+      const at = inr.layers.findIndex((layer) => layer.name === name);
+      const sampled = networks.map(({ layers }) => layers[at]);
+      const [{ layer }] = sampled;
+      const values = joinedRows(
+        sampled.map((own) => own.values),
+        neurons,
+      );
+      const imaginary = sampled[0].imaginary
+        ? joinedRows(
+            sampled.map((own) => own.imaginary!),
+            neurons,
+          )
+        : undefined;
+      const count = values.length / neurons;
       const silent = (i: number) => {
         for (let p = i * count; p < (i + 1) * count; p++) if (values[p] !== 0 || imaginary?.[p]) return false;
         return true;
@@ -383,20 +405,32 @@ async function innerSigns(
       if (broken) signs.push(broken);
     }
   } finally {
-    await network.release();
+    for (const network of networks) await network.release();
   }
   return { signs, ranks };
 }
 
-function wholeSigns(trace: Trace, { bands, psnr: score }: Findings, options: FindingsOptions): Sign[] {
-  const { height, width, channels } = trace.inr.signal;
-  const { data } = trace.picture01();
+const flat = (pictures: readonly Float32Array[]) => joinedRows(pictures, 1);
+
+const psnrOf = (compared: readonly Compared[]) =>
+  psnr(flat(compared.map(({ picture }) => picture)), flat(compared.map(({ target }) => target)));
+
+function wholeSigns(
+  { pictures }: Subject,
+  { bands, psnr: score }: Findings,
+  options: FindingsOptions,
+  compared: readonly Compared[],
+): Sign[] {
+  const [{ height, width, channels }] = pictures;
   const signs: Sign[] = [];
-  if (options.target && bands) {
-    signs.push(detailSign(bands), orientationSign(data, options.target, height, width, channels));
+  if (bands) {
+    const { picture, target } = compared[compared.length >> 1];
+    signs.push(detailSign(bands), orientationSign(picture, target, height, width, channels));
     const setting = settingSign(options.alternatives ?? [], score ?? undefined);
     if (setting) signs.push(setting);
   }
-  signs.push(noiseSign(data, height, width, channels));
+  // Neighbours along rows only are looked at: frames may lie one below another.
+  const all = flat(pictures.map(({ data }) => data));
+  signs.push(noiseSign(all, pictures.length * height, width, channels));
   return signs;
 }

@@ -14,7 +14,7 @@ export interface PictureValues {
 
 export interface Partition {
   readonly regions: number;
-  /** Region of each pixel, row-major. */
+  /** Region of each pixel, row-major; of several frames one after another. */
   readonly labels: Uint16Array;
   /** Number of pixels of each region; none is empty. */
   readonly areas: Uint32Array;
@@ -35,37 +35,55 @@ const ORIENTATIONS = 4;
 const SIGMAS = [1, 3];
 const FREQUENCIES = [0.05, 0.25, 0.5];
 
-/** @throws CancelledError */
+/**
+ * @param pictures of equal size: one, or frames of a clip, in which like places have the same region
+ * @throws CancelledError
+ */
 export async function partition(
-  picture: PictureValues,
+  pictures: readonly PictureValues[],
   feature: RegionFeature,
   seed: number,
   cancel: CancelToken,
 ): Promise<Partition> {
-  const { height, width } = picture;
+  const [{ height, width }] = pictures;
   if (feature === 'space') {
     const side = Math.max(CELL, Math.ceil(Math.max(height, width) / MOST_CELLS));
     const columns = Math.ceil(width / side);
-    const cell = (y: number, x: number) => Math.floor(y / side) * columns + Math.floor(x / side);
-    return labelled(height, width, columns * Math.ceil(height / side), cell);
+    const cell = (_: number, y: number, x: number) => Math.floor(y / side) * columns + Math.floor(x / side);
+    return labelled(pictures, columns * Math.ceil(height / side), cell);
   }
-  const factor = Math.ceil(Math.sqrt((height * width) / MOST_PIXELS));
-  const small = reduced(picture, factor);
-  const planes = feature === 'color' ? colours(small) : await gaborResponses(small, cancel);
-  const { regions, labels } = await kinds(planes, small.width * small.height, seed, cancel);
-  const kind = (y: number, x: number) =>
-    labels[Math.floor(y / factor) * small.width + Math.floor(x / factor)];
-  return labelled(height, width, regions, kind);
+  const factor = Math.ceil(Math.sqrt((pictures.length * height * width) / MOST_PIXELS));
+  const small = pictures.map((picture) => reduced(picture, factor));
+  const each: (readonly Float32Array[])[] = [];
+  for (const one of small) each.push(feature === 'color' ? colours(one) : await gaborResponses(one, cancel));
+  const { regions, labels } = await kinds(oneAfterAnother(each), seed, cancel);
+  const { width: columns } = small[0];
+  const area = small[0].height * columns;
+  const kind = (k: number, y: number, x: number) =>
+    labels[k * area + Math.floor(y / factor) * columns + Math.floor(x / factor)];
+  return labelled(pictures, regions, kind);
+}
+
+/** Planes of several pictures as those of one. */
+function oneAfterAnother(each: readonly (readonly Float32Array[])[]): readonly Float32Array[] {
+  if (each.length === 1) return each[0];
+  return each[0].map((first, f) => {
+    const plane = new Float32Array(first.length * each.length);
+    for (const [k, planes] of each.entries()) plane.set(planes[f], k * first.length);
+    return plane;
+  });
 }
 
 function labelled(
-  height: number,
-  width: number,
+  pictures: readonly PictureValues[],
   regions: number,
-  label: (y: number, x: number) => number,
+  label: (k: number, y: number, x: number) => number,
 ): Partition {
-  const labels = new Uint16Array(height * width);
-  for (let y = 0, p = 0; y < height; y++) for (let x = 0; x < width; x++) labels[p++] = label(y, x);
+  const [{ height, width }] = pictures;
+  const labels = new Uint16Array(pictures.length * height * width);
+  let p = 0;
+  for (const k of pictures.keys())
+    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) labels[p++] = label(k, y, x);
   return { regions, labels, areas: areasOf(labels, regions) };
 }
 
@@ -106,10 +124,10 @@ function colours({ height, width, channels, data }: PictureValues): Float32Array
 /** Groups pixels of like features by k-means. @param planes features, `[features][pixels]` */
 async function kinds(
   planes: readonly Float32Array[],
-  pixels: number,
   seed: number,
   cancel: CancelToken,
 ): Promise<{ regions: number; labels: Uint16Array }> {
+  const pixels = planes[0].length;
   const vector = (p: number) => planes.map((plane) => plane[p]);
   const sample = Array.from(sampleIndices(pixels, SAMPLE, seededRandom(seed)), vector);
   const distinct = new Set(sample.map((v) => v.join())).size;

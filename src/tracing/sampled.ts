@@ -298,6 +298,20 @@ function sideBySide(data: Float32Array, rows: number, count: number, times: numb
   return out;
 }
 
+/** Rows of several samples, each `[rows, ·]`, continued from one to the next: `[rows, Σ ·]`. */
+export function joinedRows(parts: readonly Float32Array[], rows: number): Float32Array {
+  if (parts.length === 1) return parts[0];
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  const width = whole.length / rows;
+  let at = 0;
+  for (const part of parts) {
+    const count = part.length / rows;
+    for (let r = 0; r < rows; r++) whole.set(part.subarray(r * count, (r + 1) * count), r * width + at);
+    at += count;
+  }
+  return whole;
+}
+
 export function sumOfRows(data: Float32Array, rows: number, count: number): Float64Array {
   const sum = new Float64Array(count);
   for (let r = 0; r < rows; r++) for (let p = 0; p < count; p++) sum[p] += data[r * count + p];

@@ -19,14 +19,19 @@ export interface Band {
   readonly missed: number;
 }
 
+/** A picture and what it should be, `[height, width, channels]` each, in the same units. */
+export interface Compared {
+  readonly picture: Float32Array;
+  readonly target: Float32Array;
+}
+
 /**
  * Error and target by spatial frequency, from cosine transforms of their means over channels (which mirror
  * the picture at its borders, so that borders are no edges). The mean of the target is left out.
- * @param picture and `target`: `[height, width, channels]` in the same units
+ * @param pictures of equal size, taken together
  */
 export function errorByBand(
-  picture: Float32Array,
-  target: Float32Array,
+  pictures: readonly Compared[],
   height: number,
   width: number,
   channels: number,
@@ -43,26 +48,13 @@ export function errorByBand(
     }
     return out;
   };
-  const wanted = energies(
-    cosineTransform(
-      grey((at) => target[at]),
-      rows,
-      columns,
-    ),
-    rows,
-    columns,
-    true,
-  );
-  const wrong = energies(
-    cosineTransform(
-      grey((at) => picture[at] - target[at]),
-      rows,
-      columns,
-    ),
-    rows,
-    columns,
-    false,
-  );
+  const [wanted, wrong] = [BANDS.map(() => 0), BANDS.map(() => 0)];
+  for (const { picture, target } of pictures) {
+    const wished = grey((at) => target[at]);
+    const off = grey((at) => picture[at] - target[at]);
+    addEnergies(cosineTransform(wished, rows, columns), rows, columns, true, wanted);
+    addEnergies(cosineTransform(off, rows, columns), rows, columns, false, wrong);
+  }
   const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
   const [all, allWrong] = [sum(wanted), sum(wrong)];
   return BANDS.map((to, band) => ({
@@ -74,9 +66,14 @@ export function errorByBand(
   }));
 }
 
-/** Sum of squares in each band. */
-function energies(spectrum: Float64Array, rows: number, columns: number, withoutMean: boolean): number[] {
-  const sums = BANDS.map(() => 0);
+/** Adds the sum of squares in each band. */
+function addEnergies(
+  spectrum: Float64Array,
+  rows: number,
+  columns: number,
+  withoutMean: boolean,
+  sums: number[],
+): void {
   for (let v = 0, k = 0; v < rows; v++) {
     for (let u = 0; u < columns; u++, k++) {
       if (withoutMean && k === 0) continue;
@@ -84,5 +81,4 @@ function energies(spectrum: Float64Array, rows: number, columns: number, without
       sums[BANDS.findIndex((to) => frequency < to)] += spectrum[k] ** 2;
     }
   }
-  return sums;
 }

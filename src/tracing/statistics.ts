@@ -189,6 +189,13 @@ export class Thresholds {
     this.all = all;
   }
 
+  /** Those of several frames' contributions together. */
+  static together(frames: readonly Thresholds[]): Thresholds {
+    const counts = new Int32Array(BINS);
+    for (const frame of frames) addTo(counts, frame.counts);
+    return new Thresholds(counts);
+  }
+
   /** The first bin from above down to which all |C| add up to at least (1 − α) of the total. */
   private bin(alpha: number): number {
     const wanted = (1 - alpha) * this.total;

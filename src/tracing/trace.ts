@@ -15,7 +15,7 @@ import { chosenLayers } from './chosenLayers';
 import { Ablations, type Ablated, type Baseline } from './ablation';
 import type { PictureValues } from './regions';
 import { drawnSize, runShare, type Pass, type RunPass } from './pass';
-import { LayerAccumulator, type LayerShare } from './statistics';
+import { LayerAccumulator, type LayerShare, type Thresholds } from './statistics';
 import type { Completeness, LayerTrace, Method } from './types';
 import { traceFrame } from './video/trace';
 
@@ -97,6 +97,8 @@ export interface Trace {
   picture01(): PictureValues;
   /** Part of the layer's neurons whose |C| is above the threshold, at each pixel. */
   neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap>;
+  /** The magnitudes of all contributions of a layer. */
+  thresholds(layer: number): Thresholds;
   /** The network's output at one pixel, and the strongest neurons of every traced layer there. */
   probe(row: number, column: number, top: number): Promise<PixelProbe>;
   /** Every map of a layer in order, `[H, W]` each; the array is reused. */

@@ -173,11 +173,15 @@ export class Clip {
     });
   }
 
-  /** What gives a frame's maps, without statistics where they take long. @throws CancelledError */
-  maps(frame: number, cancel: CancelToken): Promise<Trace> {
+  /**
+   * What gives a frame's maps, without statistics where they take long.
+   * @param layers dotted names; those of the trace when undefined @throws CancelledError
+   */
+  maps(frame: number, cancel: CancelToken, layers = this.options.layers): Promise<Trace> {
     const { inr } = this.modelAt(frame);
-    const { layers, method, baseline = 'zero', memoryBudget } = this.options;
-    if (!this.runner) return traceInr(inr, this.engine, { ...this.options, cancel });
+    const { method, baseline = 'zero', memoryBudget } = this.options;
+    if (!this.runner)
+      return traceInr(inr, this.engine, { ...this.options, ...(layers && { layers }), cancel });
     const wanted = layers ? chosenLayers(inr, layers) : layersUnasked(inr);
     return method === 'xinc'
       ? VideoTrace.of(this.runner, frame, wanted)

@@ -15,11 +15,14 @@ import {
   type Partitions,
 } from '../tracing/findings';
 import { toRgba } from '../tracing/picture';
+import type { PictureValues } from '../tracing/regions';
 import { fitted } from '../tracing/previews';
+import { subjectOf, type Subject } from '../tracing/subject';
 import type { Trace } from '../tracing/trace';
 import type { Method } from '../tracing/types';
 import type { Clip } from './clip';
-import { readLabels } from './labels';
+import { isFolder } from './frames';
+import { labelFolder, readLabels } from './labels';
 import { motionFinding } from './motionFinding';
 import type { EventOf, Inspection, Motion, Params } from './protocol';
 
@@ -37,20 +40,33 @@ export interface Analysed {
   readonly engine: string;
   /** The video that the trace is a frame of. */
   readonly video: Clip | undefined;
+  /** Several of the clip's frames, traced when they are asked for. @throws UsageError @throws CancelledError */
+  overClip(cancel: CancelToken, onProgress: Progress): Promise<Subject>;
 }
+
+type Progress = (detail: string, fraction: number) => void;
 
 /** @throws UsageError when the mask cannot be used @throws CancelledError */
 export async function findingsOf(
-  { trace, inspection, method, baseline, target, targetName, engine: engineName, video }: Analysed,
+  analysed: Analysed,
   engine: Engine,
-  { objects, seed = 0 }: Omit<Params<'findings'>, 'trace'>,
+  { objects, clip = false, seed = 0 }: Omit<Params<'findings'>, 'trace'>,
   emit: (event: EventOf<'findings'>) => void,
   cancel: CancelToken,
 ): Promise<FindingsDocument> {
   const began = performance.now();
+  const { trace, inspection, method, baseline, engine: engineName, video } = analysed;
+  const progress = (detail: string, fraction: number) =>
+    emit({ type: 'phase', phase: 'findings', detail, fraction });
+  const subject = clip ? await analysed.overClip(cancel, progress) : subjectOf(trace);
+  const { targets, targetName } = clip
+    ? targetsOf(video!, subject.frames)
+    : { targets: [analysed.target], targetName: analysed.targetName };
   const { height, width, channels } = trace.inr.signal;
-  const picture = pngOf(toRgba(trace.picture01().data, channels, [0, 1]), height, width);
-  const targetPicture = target ? pngOf(toRgba(target, channels, [0, 1]), height, width) : null;
+  const middle = subject.frames.length >> 1;
+  const png = (values: Float32Array) => pngOf(toRgba(values, channels, [0, 1]), height, width);
+  const picture = png(subject.pictures[middle].data);
+  const targetPicture = targets[middle] ? png(targets[middle]) : null;
   let motion: MotionFinding | null = null;
   let figures: Figures = { picture, target: targetPicture, partitions: {}, maps: [] };
   const document = (findings: Findings, milliseconds: number | null): FindingsDocument => ({
@@ -74,9 +90,9 @@ export async function findingsOf(
       Feature,
       NonNullable<Partitions[Feature]>,
     ][]) {
-      drawn[feature] ??= regionsPng(trace, feature, partition);
+      drawn[feature] ??= regionsPng(subject.pictures[middle], middle, feature, partition);
     }
-    figures = { ...figures, partitions: drawn, maps: mapsOf(trace, findings) };
+    figures = { ...figures, partitions: drawn, maps: mapsOf(subject, findings) };
   };
   const options: FindingsOptions = {
     method,
@@ -84,39 +100,58 @@ export async function findingsOf(
     seed,
     cancel,
     alternatives: inspection.alternatives,
-    ...(objects !== undefined && { objects: objectPartition(objects, height, width) }),
-    ...(target && { target }),
-    onProgress: (detail, fraction) => emit({ type: 'phase', phase: 'findings', detail, fraction }),
+    ...(objects !== undefined && { objects: objectPartition(objects, subject.frames, video, height, width) }),
+    targets,
+    onProgress: progress,
     onPart: (findings, partitions) => {
       draw(findings, partitions);
       emit({ type: 'part', findings: document(findings, null) });
     },
   };
-  const { findings } = await analyse(trace, engine, options);
+  const { findings } = await analyse(subject, engine, options);
   if (video) {
     emit({ type: 'part', findings: document(findings, null) });
-    const progress = (detail: string, fraction: number) =>
-      emit({ type: 'phase', phase: 'findings', detail, fraction });
     motion = await motionFinding(video, trace, seed, cancel, motionFigure, progress);
   }
   return document(findings, performance.now() - began);
 }
 
-/** @throws UsageError */
+/** The frames' own pictures to compare with. */
+function targetsOf(clip: Clip, frames: readonly number[]) {
+  const found = frames.map((frame) => clip.targetOf(frame));
+  const named = found.find((one) => one !== undefined);
+  return { targets: found.map((one) => one?.values), targetName: named && clip.folder!.name };
+}
+
+/** Label pictures of some frames, one after another. @param given one, or of a video a folder of them @throws UsageError */
 function objectPartition(
-  file: string,
+  given: string,
+  frames: readonly number[],
+  video: Clip | undefined,
   height: number,
   width: number,
 ): NonNullable<FindingsOptions['objects']> {
-  const mask = readLabels(file);
-  const name = path.basename(file);
-  if (mask.width !== width || mask.height !== height) {
+  const name = path.basename(given);
+  const labels = new Uint16Array(frames.length * height * width);
+  const files = video && isFolder(given) ? labelFolder(given, video.frames).files : undefined;
+  if (!files && frames.length > 1) {
     throw new UsageError(
-      `The mask ${name} is ${mask.height}x${mask.width}, but the picture is ${height}x${width}; give one of the picture’s size.`,
+      `Objects move: over the clip, give a folder with one label image a frame, not ${name}.`,
     );
   }
-  const areas = new Uint32Array(mask.labels.reduce((most, label) => Math.max(most, label), 0) + 1);
-  for (const label of mask.labels) areas[label]++;
+  const known = new Map([[0, 0]]);
+  for (const [k, frame] of frames.entries()) {
+    const file = files?.[Math.round(frame)] ?? given;
+    const mask = readLabels(file, known);
+    if (mask.width !== width || mask.height !== height) {
+      throw new UsageError(
+        `The mask ${path.basename(file)} is ${mask.height}x${mask.width}, but the picture is ${height}x${width}; give one of the picture’s size.`,
+      );
+    }
+    labels.set(mask.labels, k * height * width);
+  }
+  const areas = new Uint32Array(labels.reduce((most, label) => Math.max(most, label), 0) + 1);
+  for (const label of labels) areas[label]++;
   const names = [...areas.keys()].filter((label) => areas[label] > 0);
   if (names.length < 2) {
     throw new UsageError(
@@ -128,7 +163,7 @@ function objectPartition(
       `The mask ${name} has ${names.length} labels, more than 256; give one with fewer objects.`,
     );
   }
-  return { ...renumbered(mask.labels, areas), names };
+  return { ...renumbered(labels, areas), names };
 }
 
 function pngOf(rgba: Uint8ClampedArray, height: number, width: number, side = SIDE): string {
@@ -155,15 +190,18 @@ function pngOf(rgba: Uint8ClampedArray, height: number, width: number, side = SI
   return `data:image/png;base64,${Buffer.from(bytes).toString('base64')}`;
 }
 
-/** Regions of colours and edges in the mean colour of their pixels, places by their own; objects by hues. */
+/** Regions of one of the frames: of colours and edges in the mean colour of their pixels, places by their own; objects by hues. */
 function regionsPng(
-  trace: Trace,
+  { height, width, channels, data }: PictureValues,
+  frame: number,
   feature: Feature,
-  { labels, areas, regions }: NonNullable<Partitions[Feature]>,
+  { labels: all, regions }: NonNullable<Partitions[Feature]>,
 ): string {
-  const { height, width, channels } = trace.inr.signal;
-  const picture = toRgba(trace.picture01().data, channels, [0, 1]);
+  const picture = toRgba(data, channels, [0, 1]);
   const colours = new Float64Array(3 * regions);
+  const labels = all.subarray(frame * height * width, (frame + 1) * height * width);
+  const areas = new Uint32Array(regions);
+  for (const label of labels) areas[label]++;
   labels.forEach((g, p) => {
     for (let c = 0; c < 3; c++) colours[3 * g + c] += picture[4 * p + c] / areas[g];
   });
@@ -189,9 +227,9 @@ function regionsPng(
 const magnitude = magnitudeMap();
 
 /** Previews of the neurons that findings name: the strongest of each layer. */
-function mapsOf(trace: Trace, findings: Findings): Figures['maps'] {
+function mapsOf(subject: Subject, findings: Findings): Figures['maps'] {
   return findings.layers.flatMap(({ index, strongest }) => {
-    const { width, height, data } = trace.layers[index].previews;
+    const { width, height, data } = subject.layers[index].previews;
     return strongest.map(({ neuron }) => {
       const own = data.subarray(neuron * width * height, (neuron + 1) * width * height);
       const rgba = new Uint8ClampedArray(4 * own.length);

@@ -190,6 +190,12 @@ export interface Series {
   }[];
 }
 
+/** The traced layers over several frames of a clip. */
+export interface OverClip {
+  readonly frames: readonly number[];
+  readonly layers: readonly Pick<LayerTrace, 'statistics' | 'distributedness' | 'neuronsPerPixel'>[];
+}
+
 export interface ObjectsThroughTime {
   readonly folder: string;
   readonly layer: number;
@@ -424,6 +430,8 @@ export interface Calls {
       readonly trace: string;
       /** Label picture, absolute path. */
       readonly objects?: string;
+      /** Over several frames of a video instead of the one traced; then `objects` is a folder of label pictures. */
+      readonly clip?: boolean;
       /** Of all samples and random partitions; 0 when undefined. */
       readonly seed?: number;
     };
@@ -436,6 +444,12 @@ export interface Calls {
           readonly fraction: number;
         }
       | { readonly type: 'part'; readonly findings: FindingsDocument };
+  };
+  /** Statistics of the traced layers over several frames of a video. */
+  overClip: {
+    params: { readonly trace: string };
+    result: OverClip;
+    event: PhaseEvent;
   };
   /** Whether the file is written completely, and what tells its content from another. Reads all of it. */
   digest: { params: { readonly file: string }; result: SavedFile; event: never };

@@ -38,7 +38,7 @@ export class TraceRegions {
 
   private async divide(feature: RegionFeature, cancel: CancelToken): Promise<Labels> {
     const { width, height } = this.trace.inr.signal;
-    const { labels } = await partition(this.trace.picture01(), feature, SEED, cancel);
+    const { labels } = await partition([this.trace.picture01()], feature, SEED, cancel);
     return { width, height, labels };
   }
 

@@ -8,6 +8,7 @@ import type { Inr } from '../inr/types';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { compare } from '../tracing/compare/compare';
 import { psnr, toRgba } from '../tracing/picture';
+import type { Subject } from '../tracing/subject';
 import { traceInr, type Trace } from '../tracing/trace';
 import { removals, scaled, withoutNeurons } from './ablations';
 import { findingsOf, type Analysed } from './findings';
@@ -28,6 +29,7 @@ import {
   type NamedTarget,
 } from './model';
 import { TraceRegions } from './regions';
+import { clipSubject } from './clipSubject';
 import { digest } from './digest';
 import { framesOf, isFolder } from './frames';
 import { handOver } from './handOver';
@@ -57,6 +59,8 @@ class LiveTrace implements Analysed {
   embedding?: Embedding;
   /** What it was asked for with. */
   embeddingKey?: string;
+  /** The clip's frames taken together, once that was asked for. */
+  private whole?: Subject;
 
   constructor(
     readonly file: string,
@@ -100,6 +104,15 @@ class LiveTrace implements Analysed {
 
   get range(): readonly [number, number] {
     return this.trace.inr.outputRange;
+  }
+
+  async overClip(cancel: CancelToken, onProgress: (detail: string, fraction: number) => void) {
+    if (!this.video) {
+      throw new UsageError(
+        `${path.basename(this.file)} is no video, so there are no frames to take together.`,
+      );
+    }
+    return (this.whole ??= await clipSubject(this.video, this.trace, cancel, onProgress));
   }
 
   /** @throws UsageError for a picture */
@@ -338,6 +351,17 @@ export class Service {
 
     findings: async ({ trace, ...options }, emit, cancel) =>
       findingsOf(this.live(trace), (await this.engines.chosen()).engine, options, emit, cancel),
+    overClip: async ({ trace }, emit, cancel) => {
+      const { frames, layers } = await this.live(trace).overClip(cancel, comparing(emit));
+      return {
+        frames,
+        layers: layers.map(({ statistics, distributedness, neuronsPerPixel }) => ({
+          statistics,
+          distributedness,
+          neuronsPerPixel,
+        })),
+      };
+    },
     digest: ({ file }, _, cancel) => digest(file, cancel),
 
     close: async ({ trace }) => {

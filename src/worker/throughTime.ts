@@ -7,9 +7,10 @@ import type { Trace } from '../tracing/trace';
 import { greyOf, magnitude, opticalFlow, type Grey } from '../tracing/video/flow';
 import { changeMap, normalised, objectDensities, totalsOf } from '../tracing/video/throughTime';
 import type { Clip } from './clip';
+import { evenly } from './clipSubject';
 import { scaled } from './ablations';
 import { frameFolder, type FrameFolder } from './frames';
-import { readLabels } from './labels';
+import { labelFolder, readLabels } from './labels';
 import type { Motion, ObjectsThroughTime, Series } from './protocol';
 
 type Progress = (detail: string, fraction: number) => void;
@@ -21,11 +22,6 @@ export const MOST_CONTRIBUTIONS = 4e9;
 /** Neurons named for each object. */
 const TOP = 8;
 const LABEL_FOLDERS = ['labels', 'masks', 'objects', 'segmentation', 'annotations', 'Annotations'];
-
-const sampledFrames = (frames: number): number[] => {
-  const count = Math.min(frames, MOST_POINTS);
-  return Array.from({ length: count }, (_, k) => Math.round((k * (frames - 1)) / Math.max(1, count - 1)));
-};
 
 /**
  * How a traced frame differs from the one before, layer by layer, and what moved meanwhile.
@@ -126,7 +122,7 @@ export async function seriesOf(
   cancel: CancelToken,
   onProgress: Progress,
 ): Promise<Series> {
-  const frames = sampledFrames(clip.frames);
+  const frames = evenly(clip.frames, MOST_POINTS);
   const totals = neurons.map(() => new Float64Array(frames.length));
   for (const [k, frame] of frames.entries()) {
     onProgress(`Frame ${frame}`, k / frames.length);
@@ -165,18 +161,10 @@ export async function objectsOf(
   cancel: CancelToken,
   onProgress: Progress,
 ): Promise<ObjectsThroughTime> {
-  const images = frameFolder(folder);
-  const name = path.basename(folder);
-  if (!images) {
-    throw new UsageError(`${name}/ holds no PNG pictures; give a folder with one label image a frame.`);
-  }
-  if (images.files.length < clip.frames) {
-    throw new UsageError(
-      `${name}/ holds ${images.files.length} pictures, but the video has ${clip.frames} frames; give one label image a frame.`,
-    );
-  }
-  const frames = sampledFrames(clip.frames);
-  const labelled = frames.map((frame) => labelsOf(clip, images, frame));
+  const images = labelFolder(folder, clip.frames);
+  const frames = evenly(clip.frames, MOST_POINTS);
+  const known = new Map([[0, 0]]);
+  const labelled = frames.map((frame) => labelsOf(clip, images, frame, known));
   const values = [...new Set(labelled.flatMap((labels) => [...new Set(labels)]))].sort((a, b) => a - b);
   const index = new Map(values.map((value, k) => [value, k]));
   const { neurons } = layer;
@@ -220,8 +208,13 @@ export async function objectsOf(
   };
 }
 
-function labelsOf(clip: Clip, { name, files }: FrameFolder, frame: number): readonly number[] {
-  const { height, width, labels } = readLabels(files[frame]);
+function labelsOf(
+  clip: Clip,
+  { name, files }: FrameFolder,
+  frame: number,
+  known: Map<number, number>,
+): readonly number[] {
+  const { height, width, labels } = readLabels(files[frame], known);
   const { signal } = clip;
   if (height !== signal.height || width !== signal.width) {
     throw new UsageError(

@@ -64,11 +64,12 @@ export interface FaithfulnessCard {
   readonly method: Method;
   readonly baseline: Baseline;
   readonly sample: {
+    /** Of all frames. */
     readonly pixels: number;
     readonly of: number;
     readonly seed: number;
-    /** The one that the card is about, of a decoder's. */
-    readonly frame?: number;
+    /** Those that the card is about; as many pixels are sampled of each. None of a picture. */
+    readonly frames?: readonly number[];
     /** Random kernels of each layer whose totals shuffled weights are judged by; of a decoder only. */
     readonly kernels?: number;
   };

@@ -10,10 +10,20 @@ import type { Baseline } from '../ablation';
 import { channelFormula, evaluate } from '../contributions';
 import { spearman } from '../correlation';
 import { sampleIndices, seededRandom } from '../random';
-import { costBehind, SampledNetwork } from '../sampled';
+import { costBehind, joinedRows, SampledNetwork } from '../sampled';
+import type { Subject } from '../subject';
 import type { LayerTrace, Method } from '../types';
 import type { CardOptions, FaithfulnessCard, LayerFaithfulness, Randomised, Residual } from './card';
-import { deletionCurves, effects, FULL, residual, runsOf, sensitivityN, type Removable } from './measures';
+import {
+  deletionCurves,
+  effects,
+  FULL,
+  residual,
+  residualsTogether,
+  runsOf,
+  sensitivityN,
+  together,
+} from './measures';
 import { shuffledOneByOne } from './shuffled';
 
 const LEAST_PIXELS = 64;
@@ -23,39 +33,49 @@ const BUDGET = 2.5e10;
 /** Pixels on which ablation maps of shuffled networks are made: each costs a run for every neuron. */
 const SHUFFLED_PIXELS = 64;
 
-/** The card of a coordinate network's trace. @throws CancelledError */
+/** The card of a coordinate network: of its picture, or of frames of its clip. @throws CancelledError */
 export async function faithfulness(
-  inr: Inr,
+  subject: Subject,
   engine: Engine,
-  traced: readonly LayerTrace[],
   options: CardOptions,
 ): Promise<FaithfulnessCard> {
   const { method, baseline, seed, cancel, budget = BUDGET, onProgress, onLayer } = options;
+  const { frames, layers: traced } = subject;
+  const inr = subject.inrAt(0);
   const area = inr.signal.height * inr.signal.width;
   const random = seededRandom(seed);
-  const pixels = sampleIndices(area, sampleSize(inr, traced, budget), random);
-  const network = await SampledNetwork.at(inr, engine, pixels, cancel);
+  const each = Math.ceil(sampleSize(inr, traced, budget) / frames.length);
+  const networks: SampledNetwork[] = [];
   const layers: LayerFaithfulness[] = [];
   let randomised: Randomised[] = [];
   const card = (): FaithfulnessCard => ({
     method,
     baseline,
-    sample: { pixels: pixels.length, of: area, seed },
+    sample: {
+      pixels: networks.reduce((sum, { pixels }) => sum + pixels.length, 0),
+      of: frames.length * area,
+      seed,
+      ...(inr.signal.frames > 1 && { frames }),
+    },
     repetitions: { orders: FULL.orders, sets: FULL.sets },
     layers,
     randomised,
     omitted: [],
   });
   try {
+    for (const k of frames.keys()) {
+      const pixels = sampleIndices(area, each, random);
+      networks.push(await SampledNetwork.at(subject.inrAt(k), engine, pixels, cancel));
+    }
     for (const [index, trace] of traced.entries()) {
       onProgress?.(`Taking neurons of ${trace.name} away`, (0.9 * index) / traced.length);
-      layers.push(await layerFaithfulness(network, trace, index, options, random));
+      layers.push(await layerFaithfulness(networks, trace, index, options, random));
       onLayer?.(card());
     }
     onProgress?.('Shuffling weights', 0.9);
-    randomised = await shuffledTotals(inr, engine, traced, network, options);
+    randomised = await shuffledTotals(engine, traced, networks, options);
   } finally {
-    await network.release();
+    for (const network of networks) await network.release();
   }
   return card();
 }
@@ -76,36 +96,47 @@ function layerNamed(inr: Inr, name: string): TracedLayer {
 }
 
 async function layerFaithfulness(
-  network: SampledNetwork,
+  networks: readonly SampledNetwork[],
   trace: LayerTrace,
   index: number,
   { method, baseline, cancel }: CardOptions,
   random: () => number,
 ): Promise<LayerFaithfulness> {
-  const at = network.inr.layers.findIndex(({ name }) => name === trace.name);
-  const maps = await network.maps(at, method, baseline, cancel);
-  const completeness = await residuals(network, at, method, baseline, maps, cancel);
-
   const { neurons } = trace;
-  const sampled = network.layers[at];
-  const removable: Removable = {
-    units: neurons,
-    output: network.output,
-    channels: network.inr.signal.channels,
-    range: network.inr.outputRange,
-    part: network.pixels.length / (network.inr.signal.height * network.inr.signal.width),
-    without: (sets, visit) => network.without(at, sets, baseline, cancel, visit),
-  };
+  const [{ inr }] = networks;
+  const { signal, outputRange: range } = inr;
+  const at = inr.layers.findIndex(({ name }) => name === trace.name);
+  const each: Float32Array[] = [];
+  const missed: Residual[][] = [];
+  for (const network of networks) {
+    const own = await network.maps(at, method, baseline, cancel);
+    each.push(own);
+    missed.push(await residuals(network, at, method, baseline, own, cancel));
+  }
+  const maps = joinedRows(each, neurons);
+  const completeness = residualsTogether(missed);
+  const removable = together(
+    networks.map((network) => ({
+      units: neurons,
+      output: network.output,
+      channels: signal.channels,
+      range,
+      part: network.pixels.length / (signal.height * signal.width),
+      without: (sets, visit) => network.without(at, sets, baseline, cancel, visit),
+    })),
+  );
   // What each neuron alone does, and by it the best order there is.
   const effect = await effects(removable);
   const activation = new Float64Array(neurons);
-  for (let i = 0; i < neurons; i++) {
-    for (let p = i * sampled.count; p < (i + 1) * sampled.count; p++) {
-      activation[i] += Math.hypot(sampled.values[p], sampled.imaginary?.[p] ?? 0);
+  for (const { layers } of networks) {
+    const { values, imaginary, count } = layers[at];
+    for (let i = 0; i < neurons; i++) {
+      for (let p = i * count; p < (i + 1) * count; p++)
+        activation[i] += Math.hypot(values[p], imaginary?.[p] ?? 0);
     }
   }
   const { total } = trace.statistics;
-  const values = { total, weights: outgoingNorms(sampled.layer), activation, ablation: effect };
+  const values = { total, weights: outgoingNorms(inr.layers[at]), activation, ablation: effect };
   const deletion = await deletionCurves(removable, values, FULL, random);
   const sensitivity = await sensitivityN(removable, maps, FULL, random);
   return {
@@ -206,32 +237,33 @@ async function residuals(
 
 /** Totals of all layers while the weights are shuffled, one layer after another from the top. */
 async function shuffledTotals(
-  inr: Inr,
   engine: Engine,
   traced: readonly LayerTrace[],
-  network: SampledNetwork,
+  networks: readonly SampledNetwork[],
   { method, baseline, seed, cancel }: CardOptions,
 ): Promise<Randomised[]> {
-  const pixels = method === 'ablation' ? network.pixels.subarray(0, SHUFFLED_PIXELS) : network.pixels;
-  const totalsOf = async (model: Inr): Promise<Float64Array[]> => {
-    const sampled = await SampledNetwork.at(model, engine, pixels, cancel);
-    try {
-      const totals: Float64Array[] = [];
-      for (const { name, neurons } of traced) {
-        const at = model.layers.findIndex((layer) => layer.name === name);
-        const maps = await sampled.maps(at, method, baseline, cancel);
-        totals.push(
-          Float64Array.from({ length: neurons }, (_, i) => {
-            let sum = 0;
-            for (let p = i * pixels.length; p < (i + 1) * pixels.length; p++) sum += Math.abs(maps[p]);
-            return sum;
-          }),
-        );
+  const most = method === 'ablation' ? Math.ceil(SHUFFLED_PIXELS / networks.length) : Infinity;
+  const samples = networks.map(({ pixels }) => pixels.subarray(0, most));
+  const totalsOf = async (models: readonly Inr[]): Promise<Float64Array[]> => {
+    const totals = traced.map(({ neurons }) => new Float64Array(neurons));
+    for (const [k, model] of models.entries()) {
+      const pixels = samples[k];
+      const sampled = await SampledNetwork.at(model, engine, pixels, cancel);
+      try {
+        for (const [layer, { name, neurons }] of traced.entries()) {
+          const at = model.layers.findIndex((other) => other.name === name);
+          const maps = await sampled.maps(at, method, baseline, cancel);
+          for (let i = 0; i < neurons; i++) {
+            for (let p = i * pixels.length; p < (i + 1) * pixels.length; p++)
+              totals[layer][i] += Math.abs(maps[p]);
+          }
+        }
+      } finally {
+        await sampled.release();
       }
-      return totals;
-    } finally {
-      await sampled.release();
     }
+    return totals;
   };
-  return shuffledOneByOne(inr, totalsOf, seed + 1);
+  const inrs = networks.map(({ inr }) => inr);
+  return shuffledOneByOne(inrs, totalsOf, seed + 1);
 }

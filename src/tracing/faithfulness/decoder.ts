@@ -1,5 +1,5 @@
 /**
- * The faithfulness card of a decoder's frame: what coordinate networks are asked of neurons is asked here of
+ * The faithfulness card of a decoder's frame or frames: what coordinate networks are asked of neurons is asked here of
  * channels, of which each removal runs the layers behind it over the whole frame.
  */
 import type { Engine } from '../../engine/types';
@@ -10,8 +10,8 @@ import type { Baseline } from '../ablation';
 import { spearman } from '../correlation';
 import { sampleIndices, seededRandom } from '../random';
 import { pause } from '../regions';
-import { sumOfRows } from '../sampled';
-import type { Trace } from '../trace';
+import { joinedRows, sumOfRows } from '../sampled';
+import type { Subject } from '../subject';
 import type { LayerTrace, Method } from '../types';
 import { BehindFrame, meanOf } from '../video/behindFrame';
 import { channelMaps, Channels } from '../video/channels';
@@ -25,14 +25,16 @@ import {
   exactly,
   FULL,
   residual,
+  residualsTogether,
   runsOf,
   sensitivityN,
+  together,
   type Removable,
   type Repetitions,
 } from './measures';
 import { shuffledOneByOne } from './shuffled';
 
-/** Pixels of the frame on which errors and contributions are compared. */
+/** Pixels of all frames on which errors and contributions are compared. */
 const MOST_PIXELS = 16_384;
 /** Operations: some tens of seconds of two cores. */
 const BUDGET = 1e12;
@@ -43,25 +45,33 @@ const PER_CONTRIBUTION = 50;
 /** Kernels of a layer whose totals are compared with those of shuffled networks. */
 const SHUFFLED_KERNELS = 64;
 
-/** The card of the frame that was traced. @throws CancelledError */
+/** The card of a frame, or of several taken together. @throws CancelledError */
 export async function decoderFaithfulness(
-  trace: Trace,
+  subject: Subject,
   engine: Engine,
   options: CardOptions,
 ): Promise<FaithfulnessCard> {
   const { method, baseline, seed, budget = BUDGET, onProgress, onLayer } = options;
-  const { inr, frame } = trace;
+  const { frames } = subject;
+  const inr = subject.inrAt(0);
   const area = inr.signal.height * inr.signal.width;
-  const pixels = sampleIndices(area, MOST_PIXELS, seededRandom(seed));
+  const random = seededRandom(seed);
+  const pixels = frames.map(() => sampleIndices(area, Math.ceil(MOST_PIXELS / frames.length), random));
   const runner = new FrameRunner(inr, engine);
   const layers: LayerFaithfulness[] = [];
   const omitted: string[] = [];
   let randomised: Randomised[] = [];
-  const { repetitions, affordable } = plan(trace, budget);
+  const { repetitions, affordable } = plan(subject, budget);
   const card = (): FaithfulnessCard => ({
     method,
     baseline,
-    sample: { pixels: pixels.length, of: area, seed, frame, kernels: SHUFFLED_KERNELS },
+    sample: {
+      pixels: pixels.reduce((sum, { length }) => sum + length, 0),
+      of: frames.length * area,
+      seed,
+      frames,
+      kernels: SHUFFLED_KERNELS,
+    },
     repetitions: { orders: repetitions.orders, sets: repetitions.sets },
     layers: layers.toSorted((a, b) => a.index - b.index),
     randomised,
@@ -69,25 +79,25 @@ export async function decoderFaithfulness(
   });
   try {
     // The head first: nothing but the last activation lies behind it.
-    for (const [k, index] of [...trace.layers.keys()].reverse().entries()) {
-      const { name } = trace.layers[index];
+    for (const [k, index] of [...subject.layers.keys()].reverse().entries()) {
+      const { name } = subject.layers[index];
       if (!affordable.has(index)) {
         omitted.push(
           `Channels of ${name} are not taken away: each run of what lies behind is so long that all would take minutes.`,
         );
         continue;
       }
-      onProgress?.(`Taking channels of ${name} away`, (0.85 * k) / trace.layers.length);
-      layers.push(await layerCard(trace, runner, index, pixels, repetitions, options));
+      onProgress?.(`Taking channels of ${name} away`, (0.85 * k) / subject.layers.length);
+      layers.push(await layerCard(subject, runner, index, pixels, repetitions, options));
       onLayer?.(card());
     }
-    if (method !== 'xinc' && shuffledCost(trace) > budget) {
+    if (method !== 'xinc' && shuffledCost(subject) > budget) {
       omitted.push(
         `Weights are not shuffled: each map by ${method} is so long a run that all would take minutes.`,
       );
     } else {
       onProgress?.('Shuffling weights', 0.85);
-      randomised = await shuffledTotals(trace, engine, options);
+      randomised = await shuffledTotals(subject, engine, options);
     }
   } finally {
     runner.release();
@@ -96,7 +106,9 @@ export async function decoderFaithfulness(
 }
 
 /** How often everything is repeated, and which layers, from the head back, the budget suffices for. */
-function plan({ inr, layers }: Trace, budget: number) {
+function plan(subject: Subject, budget: number) {
+  const { layers, frames } = subject;
+  const inr = subject.inrAt(0);
   const costs = layers.map((layer) => {
     const { own, channels } = partOf(inr, layer);
     const contributions = layer.neurons * inr.signal.height * inr.signal.width * PER_CONTRIBUTION;
@@ -107,7 +119,7 @@ function plan({ inr, layers }: Trace, budget: number) {
     const found = new Set<number>();
     for (let index = layers.length - 1; index >= 0; index--) {
       const { behind: each, channels, contributions } = costs[index];
-      spent += runsOf(channels, repetitions) * each + contributions;
+      spent += frames.length * (runsOf(channels, repetitions) * each + contributions);
       if (spent > budget) break;
       found.add(index);
     }
@@ -118,6 +130,9 @@ function plan({ inr, layers }: Trace, budget: number) {
     ? { repetitions: FULL, affordable: all }
     : { repetitions: FEW, affordable: within(FEW) };
 }
+
+const added = (each: readonly Float64Array[]): Float64Array =>
+  each[0].map((_, i) => each.reduce((sum, values) => sum + values[i], 0));
 
 function partOf({ layers }: Inr, { name, convolution }: LayerTrace) {
   const own = layers.find((layer) => layer.name === name);
@@ -144,23 +159,37 @@ function operationsBehind(inr: Inr, layer: TracedLayer, { unit }: Channels): num
 }
 
 async function layerCard(
-  trace: Trace,
+  subject: Subject,
   runner: FrameRunner,
   index: number,
-  pixels: Uint32Array,
+  pixels: readonly Uint32Array[],
   repetitions: Repetitions,
   { method, baseline, seed, cancel }: CardOptions,
 ): Promise<LayerFaithfulness> {
-  const { inr } = trace;
-  const layer = trace.layers[index];
-  const { own, channels } = partOf(inr, layer);
-  const removal = await ChannelRemoval.at(trace, runner, own, channels, pixels, baseline, cancel);
+  const layer = subject.layers[index];
+  const { own, channels } = partOf(runner.inr, layer);
+  const removals: ChannelRemoval[] = [];
   try {
-    const maps = await channelMaps(trace, index, channels, pixels, cancel);
-    const completeness = await residuals(trace, own, removal, maps);
+    const each: Float32Array[] = [];
+    const missed: Residual[][] = [];
+    for (const [k, frame] of subject.frames.entries()) {
+      const one = await ChannelRemoval.at(runner, frame, own, channels, pixels[k], baseline, cancel);
+      removals.push(one);
+      const runs = { eachRun: subject.eachRun.bind(subject, k) };
+      each.push(await channelMaps(runs, index, channels, pixels[k], cancel));
+      missed.push(await residuals(subject, own, one, each[k]));
+    }
+    const maps = joinedRows(each, channels.count);
+    const completeness = residualsTogether(missed);
+    const removal = together(removals);
     const total = channels.sums(layer.statistics.total);
     const effect = await effects(removal);
-    const values = { total, weights: channels.norms(), activation: removal.activation, ablation: effect };
+    const values = {
+      total,
+      weights: channels.norms(),
+      activation: added(removals.map(({ activation }) => activation)),
+      ablation: effect,
+    };
     const random = seededRandom(seed + index);
     const deletion = await deletionCurves(removal, values, repetitions, random);
     const sensitivity = await sensitivityN(removal, maps, repetitions, random);
@@ -176,7 +205,7 @@ async function layerCard(
       sensitivity,
     };
   } finally {
-    await removal.release();
+    for (const removal of removals) await removal.release();
   }
 }
 
@@ -224,8 +253,8 @@ export class ChannelRemoval implements Removable {
 
   /** @throws CancelledError */
   static async at(
-    { inr, frame }: Trace,
     runner: FrameRunner,
+    frame: number,
     layer: TracedLayer,
     groups: Channels,
     pixels: Uint32Array,
@@ -234,7 +263,7 @@ export class ChannelRemoval implements Removable {
   ): Promise<ChannelRemoval> {
     const network = await BehindFrame.at(runner, frame, cutOf(layer, groups));
     cancel.throwIfCancelled();
-    return new ChannelRemoval(inr, layer, groups, network, pixels, baseline, cancel);
+    return new ChannelRemoval(runner.inr, layer, groups, network, pixels, baseline, cancel);
   }
 
   get units(): number {
@@ -281,7 +310,7 @@ export class ChannelRemoval implements Removable {
 
 /** The first is what the trace measured on all pixels, the last one against the picture. */
 async function residuals(
-  { completeness }: Trace,
+  { completeness }: Subject,
   layer: TracedLayer,
   removal: ChannelRemoval,
   maps: Float32Array,
@@ -310,44 +339,47 @@ async function residuals(
 }
 
 /** Operations of `shuffledTotals`, where a map is a run of what is behind. */
-function shuffledCost({ inr, layers }: Trace): number {
+function shuffledCost(subject: Subject): number {
+  const { layers, frames } = subject;
+  const inr = subject.inrAt(0);
   const each = layers.reduce((sum, layer) => {
     const { own, channels } = partOf(inr, layer);
     return sum + Math.min(SHUFFLED_KERNELS, layer.neurons) * operationsBehind(inr, own, channels);
   }, 0);
-  return each * (inr.layers.length + 1);
+  return frames.length * each * (inr.layers.length + 1);
 }
 
 /** Totals of some kernels of each layer (or channels, by other methods than XINC's) while the weights are shuffled, one layer after another from the top. */
 async function shuffledTotals(
-  { inr, frame, layers }: Trace,
+  subject: Subject,
   engine: Engine,
   { method, baseline, seed, cancel }: CardOptions,
 ): Promise<Randomised[]> {
+  const { frames, layers } = subject;
   const draw = seededRandom(seed + 1);
   const kernels = layers.map(({ neurons }) => sampleIndices(neurons, SHUFFLED_KERNELS, draw));
-  const totalsOf = async (model: Inr): Promise<Float64Array[]> => {
+  const totalsOf = async ([model]: readonly Inr[]): Promise<Float64Array[]> => {
     const runner = new FrameRunner(model, engine);
+    const totals = kernels.map(({ length }) => new Float64Array(length));
     try {
       const own = layers.map((layer) => partOf(model, layer).own);
-      const traced =
-        method === 'xinc'
-          ? await VideoTrace.of(runner, frame, own)
-          : await ChannelTrace.of(runner, frame, own, { method, baseline, memoryBudget: Infinity });
-      const totals: Float64Array[] = [];
-      for (const [layer, chosen] of kernels.entries()) {
-        const each = new Float64Array(chosen.length);
-        for (const [k, neuron] of chosen.entries()) {
-          await pause(cancel);
-          const { data } = await traced.map({ layer, neuron });
-          for (const c of data) each[k] += Math.abs(c);
+      for (const frame of frames) {
+        const traced =
+          method === 'xinc'
+            ? await VideoTrace.of(runner, frame, own)
+            : await ChannelTrace.of(runner, frame, own, { method, baseline, memoryBudget: Infinity });
+        for (const [layer, chosen] of kernels.entries()) {
+          for (const [k, neuron] of chosen.entries()) {
+            await pause(cancel);
+            const { data } = await traced.map({ layer, neuron });
+            for (const c of data) totals[layer][k] += Math.abs(c);
+          }
         }
-        totals.push(each);
       }
       return totals;
     } finally {
       runner.release();
     }
   };
-  return shuffledOneByOne(inr, totalsOf, seed + 2);
+  return shuffledOneByOne([subject.inrAt(0)], totalsOf, seed + 2);
 }

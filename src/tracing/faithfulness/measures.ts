@@ -1,7 +1,7 @@
 /** What a card measures, whatever is taken away: deletion curves, sensitivity-n, residuals. */
 import { pearson } from '../correlation';
 import { sampleIndices } from '../random';
-import { sumOfRows } from '../sampled';
+import { joinedRows, sumOfRows } from '../sampled';
 import type { DeletionCurve, LayerFaithfulness, Order, Residual } from './card';
 
 /** Random orders, random sets of each size, and the parts of a layer that are taken away. */
@@ -34,6 +34,37 @@ export interface Removable {
     visit: (set: number, output: Float32Array) => void,
   ): Promise<void>;
 }
+
+/** Sets of units that several frames are asked for at a time: their outputs are kept until all have answered. */
+const SETS = 16;
+
+/** The same units of several frames, whose pixels are taken as those of one. */
+export function together(frames: readonly Removable[]): Removable {
+  const [first] = frames;
+  if (frames.length === 1) return first;
+  const { channels } = first;
+  return {
+    units: first.units,
+    range: first.range,
+    channels,
+    output: joinedRows(
+      frames.map(({ output }) => output),
+      channels,
+    ),
+    part: mean(frames.map(({ part }) => part)),
+    async without(sets, visit) {
+      for (let from = 0; from < sets.length; from += SETS) {
+        const some = sets.slice(from, from + SETS);
+        const outputs = some.map((): Float32Array[] => []);
+        for (const frame of frames)
+          await frame.without(some, (set, output) => outputs[set].push(output.slice()));
+        for (const [set, parts] of outputs.entries()) visit(from + set, joinedRows(parts, channels));
+      }
+    },
+  };
+}
+
+const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
 
 /** Runs that a layer's card takes. */
 export const runsOf = (units: number, { orders, sets, parts }: Repetitions): number =>
@@ -216,6 +247,22 @@ export function residual(against: string, added: ArrayLike<number>, wanted: Arra
     scale: scale / n,
     exact: exactly(largest, scale / n),
   };
+}
+
+/** Of several frames, each of as many pixels. @param frames the same residuals of each */
+export function residualsTogether(frames: readonly (readonly Residual[])[]): Residual[] {
+  return frames[0].map(({ against }, k) => {
+    const own = frames.map((residuals) => residuals[k]);
+    const largest = own.reduce((most, one) => Math.max(most, one.largest), 0);
+    const scale = mean(own.map((one) => one.scale));
+    return {
+      against,
+      largest,
+      mean: mean(own.map((one) => one.mean)),
+      scale,
+      exact: exactly(largest, scale),
+    };
+  });
 }
 
 /** At float precision. @param scale mean magnitude of what contributions should add up to */

@@ -6,12 +6,14 @@ import { seededRandom } from '../random';
 import type { Randomised } from './card';
 import { shuffledOrder } from './measures';
 
-/** The network with the weights of one layer in random places; undefined when the graph holds them otherwise. */
-function shuffled(inr: Inr, at: number, random: () => number): Inr | undefined {
+/**
+ * The network with the weights of one layer in other places; undefined when the graph holds them otherwise.
+ * @param order which weight comes to each place
+ */
+function shuffled(inr: Inr, at: number, order: readonly number[]): Inr | undefined {
   const layer = inr.layers[at];
   const constants = new Map(inr.graph.constants);
   const mixed = new Map<Float32Array, Float32Array>();
-  const order = shuffledOrder(layer.weight.length, random);
   for (const matrix of [layer.weight, layer.weightImaginary]) {
     if (!matrix) continue;
     const found = constantHolding(inr.graph, matrix, layer.outputs, layer.inputs);
@@ -35,24 +37,27 @@ function shuffled(inr: Inr, at: number, random: () => number): Inr | undefined {
 
 /**
  * How alike the layers' totals stay while weights are shuffled, one layer after another from the top.
- * @param totalsOf each layer's totals under a network
+ * @param inrs one network, or those of a clip's frames, whose weights are the same
+ * @param totalsOf each layer's totals under them
  * @returns an empty list when a graph holds its weights in a form that cannot be shuffled
  */
 export async function shuffledOneByOne(
-  inr: Inr,
-  totalsOf: (model: Inr) => Promise<readonly Float64Array[]>,
+  inrs: readonly Inr[],
+  totalsOf: (models: readonly Inr[]) => Promise<readonly Float64Array[]>,
   seed: number,
 ): Promise<Randomised[]> {
-  const before = await totalsOf(inr);
+  const before = await totalsOf(inrs);
   const random = seededRandom(seed);
   const found: Randomised[] = [];
-  let model: Inr | undefined = inr;
-  for (let at = inr.layers.length - 1; at >= 0; at--) {
-    model = shuffled(model, at, random);
-    if (!model) return [];
-    const after = await totalsOf(model);
+  const { layers } = inrs[0];
+  let models = inrs;
+  for (let at = layers.length - 1; at >= 0; at--) {
+    const order = shuffledOrder(layers[at].weight.length, random);
+    models = models.flatMap((model) => shuffled(model, at, order) ?? []);
+    if (models.length < inrs.length) return [];
+    const after = await totalsOf(models);
     const correlations = before.map((totals, k) => spearman(totals, after[k]));
-    found.push({ from: inr.layers[at].name, correlations });
+    found.push({ from: layers[at].name, correlations });
   }
   return found;
 }

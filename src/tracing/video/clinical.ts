@@ -1,4 +1,4 @@
-/** Clinical signs of a decoder at one frame: of the channels that its convolutions read, and of their kernels. */
+/** Clinical signs of a decoder at one frame or several: of the channels that its convolutions read, and of their kernels. */
 import type { Engine } from '../../engine/types';
 import type { CancelToken } from '../../errors';
 import type { GraphNode } from '../../graph/types';
@@ -20,7 +20,8 @@ import {
 import { sampleIndices, seededRandom } from '../random';
 import { pause } from '../regions';
 import { stableRank } from '../stableRank';
-import type { Trace } from '../trace';
+import { joinedRows } from '../sampled';
+import { framesText, type Subject } from '../subject';
 import { atPixels, FrameRunner } from './runner';
 
 /** Kernels that a sign selects at most: the sum of their maps is drawn at once. */
@@ -30,18 +31,19 @@ const FEWEST_PIXELS = 8;
 
 /** Signs of the traced layers, and the stable rank of what each reads. @throws CancelledError */
 export async function decoderSigns(
-  { inr, frame, layers: traced }: Trace,
+  subject: Subject,
   engine: Engine,
   { seed, cancel }: { readonly seed: number; readonly cancel: CancelToken },
 ): Promise<{ readonly signs: Sign[]; readonly ranks: number[] }> {
+  const { frames, layers: traced } = subject;
+  const inr = subject.inrAt(0);
   const layers = traced.map(({ name }) => inr.layers.find((layer) => layer.name === name)!);
-  const when = ` at frame ${frame}`;
+  const when = ` at ${framesText(frames)}`;
   const signs: Sign[] = [];
   const ranks: number[] = [];
   const runner = new FrameRunner(inr, engine);
   try {
-    const inputs = layers.map(({ input }) => input);
-    const values = await runner.run(frame, [...new Set(inputs)]);
+    const read = await channelsRead(runner, frames, layers, seed, cancel);
     for (const [k, layer] of layers.entries()) {
       await pause(cancel);
       const { statistics, convolution } = traced[k];
@@ -51,19 +53,16 @@ export async function decoderSigns(
         const dead = Array.from(statistics.dead.keys()).filter((i) => statistics.dead[i] === 1);
         signs.push(deadKernels(layer, dead, when));
       }
-      const { data } = values.get(layer.input)!;
-      const area = data.length / layer.inputs;
-      const pixels = sampleIndices(area, INNER_PIXELS, seededRandom(seed + 2));
-      const sampled = atPixels(data, layer.inputs, pixels);
-      const rank = stableRank(sampled, layer.inputs, pixels.length);
+      const channels = read[k];
+      const rank = stableRank(channels.sampled, layer.inputs, channels.sampled.length / layer.inputs);
       ranks.push(rank);
       const before = madeBy(inr.graph.nodes, layer.input);
-      signs.push(...channelSigns(layer, data, sampled, rank, before, when, select));
+      signs.push(...channelSigns(layer, channels, rank, before, when, select));
       const pruned = prunedKernels(layer);
       signs.push(convolution ? pruned : { ...pruned, neurons: [] });
       const broken = finiteSign({
         [`weights of ${layer.name}`]: layer.weight,
-        [`channels into ${layer.name}${when}`]: data,
+        [`channels into ${layer.name}${when}`]: channels.broken ?? channels.sampled,
       });
       if (broken) signs.push(broken);
     }
@@ -73,25 +72,69 @@ export async function decoderSigns(
   return { signs, ranks };
 }
 
+/** What a layer is given at some frames. */
+interface Channels {
+  /** Pixels of a frame. */
+  readonly area: number;
+  /** Zero everywhere. */
+  readonly dead: readonly number[];
+  /** At some pixels of each frame, `[inputs, pixels]`. */
+  readonly sampled: Float32Array;
+  /** All of a frame in which something is no number. */
+  readonly broken?: Float32Array;
+}
+
+/** One frame after another: all of a large decoder would not fit. @throws CancelledError */
+async function channelsRead(
+  runner: FrameRunner,
+  frames: readonly number[],
+  layers: readonly TracedLayer[],
+  seed: number,
+  cancel: CancelToken,
+): Promise<Channels[]> {
+  const names = [...new Set(layers.map(({ input }) => input))];
+  const found = layers.map(({ inputs }) => ({
+    area: 0,
+    dead: Array.from({ length: inputs }, (_, i) => i),
+    sampled: [] as Float32Array[],
+    broken: undefined as Float32Array | undefined,
+  }));
+  const random = layers.map(() => seededRandom(seed + 2));
+  for (const frame of frames) {
+    await pause(cancel);
+    const values = await runner.run(frame, names);
+    for (const [k, { input, inputs }] of layers.entries()) {
+      const own = found[k];
+      const { data } = values.get(input)!;
+      const area = (own.area = data.length / inputs);
+      const pixels = sampleIndices(area, Math.ceil(INNER_PIXELS / frames.length), random[k]);
+      own.sampled.push(atPixels(data, inputs, pixels));
+      own.dead = own.dead.filter((i) => data.subarray(i * area, (i + 1) * area).every((v) => v === 0));
+      if (!own.broken && data.some((v) => !Number.isFinite(v))) own.broken = data.slice();
+    }
+  }
+  return found.map(({ sampled, broken, ...own }, k) => ({
+    ...own,
+    sampled: joinedRows(sampled, layers[k].inputs),
+    ...(broken && { broken }),
+  }));
+}
+
 /**
- * @param data `[inputs, h · w]` at the frame
- * @param sampled the same at some pixels
  * @param before what made them
  * @param select what a sign about channels names
  */
 function channelSigns(
   layer: TracedLayer,
-  data: Float32Array,
-  sampled: Float32Array,
+  { area, dead, sampled }: Channels,
   rank: number,
   before: Activation | undefined,
   when: string,
   select: typeof reading,
 ): Sign[] {
   const { name, inputs } = layer;
-  const area = data.length / inputs;
   const units: Units = { one: 'channel', when };
-  const signs = [select(layer, deadChannels(layer, data, area, units))];
+  const signs = [select(layer, deadChannels(layer, dead, units))];
   if (area >= FEWEST_PIXELS) {
     signs.push(select(layer, duplicateSign(name, sampled, inputs, undefined, units)));
   }
@@ -103,15 +146,12 @@ function channelSigns(
   return signs;
 }
 
-function deadChannels(layer: TracedLayer, data: Float32Array, area: number, units: Units): Sign {
-  const dead = Array.from({ length: layer.inputs }, (_, i) => i).filter((i) =>
-    data.subarray(i * area, (i + 1) * area).every((v) => v === 0),
-  );
+function deadChannels(layer: TracedLayer, dead: readonly number[], units: Units): Sign {
   return {
     ...deadSign(layer.name, dead, layer.inputs, units),
     kind: 'dead-channel',
     explanation:
-      'A channel that a layer reads is dead when it is zero at every pixel of the frame: nothing of the picture comes ' +
+      'A channel that a layer reads is dead when it is zero at every pixel: nothing of the picture comes ' +
       'through it. It may be alive at other frames: trace another one before taking it out of the network.',
   };
 }
@@ -121,7 +161,7 @@ function deadKernels(layer: TracedLayer, dead: readonly number[], when: string):
   return ofKernels(dead, {
     ...deadSign(layer.name, dead, layer.inputs * layer.outputs, { one: 'kernel', when, name }),
     explanation:
-      'A kernel (input→output) is dead when its map is zero at every pixel of the frame. It may draw at other frames: ' +
+      'A kernel (input→output) is dead when its map is zero at every pixel. It may draw at other frames: ' +
       'trace another one before taking it out of the network.',
   });
 }

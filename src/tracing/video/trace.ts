@@ -5,6 +5,7 @@ import type { Inr, TracedLayer } from '../../inr/types';
 import type { FloatMap, NeuronRef, PixelProbe } from '../../worker/protocol';
 import type { Ablated, Baseline } from '../ablation';
 import { chosenLayers } from '../chosenLayers';
+import { ALPHAS } from '../contributionTrace';
 import { shownPicture } from '../picture';
 import type { PictureValues } from '../regions';
 import { distributedness, Thresholds } from '../statistics';
@@ -34,8 +35,6 @@ import {
 } from './statistics';
 import { Turn } from './turn';
 
-/** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
-const ALPHAS = [0.1, 0.5] as const;
 /** Contributions (kernels × pixels) that are traced unasked; the head and the last two blocks always are. */
 const UNASKED = 2 ** 29;
 const ALWAYS = 3;
@@ -368,6 +367,10 @@ export class VideoTrace implements Trace {
     await this.eachKernel(kernels, cancel, (neuron) => visit(neuron, 0, kernels.path.map()));
   }
 
+  thresholds(layer: number): Thresholds {
+    return this.at(layer).thresholds!;
+  }
+
   picture01(): PictureValues {
     return shownPicture(this.inr, this.reconstruction);
   }
@@ -375,7 +378,7 @@ export class VideoTrace implements Trace {
   async neuronsPerPixel(layer: number, alpha: number): Promise<FloatMap> {
     const kernels = this.at(layer);
     if (alpha === ALPHAS[0] && kernels.above) return this.picture(kernels.above.slice());
-    const limit = kernels.thresholds!.at(alpha);
+    const limit = this.thresholds(layer).at(alpha);
     const part = 1 / (kernels.layer.inputs * kernels.layer.outputs);
     const out = new Float32Array(this.pixels);
     await this.eachRun(layer, neverCancelled, (_, start, values) => {

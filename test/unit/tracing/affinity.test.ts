@@ -31,7 +31,7 @@ for (const label of labels) areas[label]++;
 const partition: Partition = { regions: 4, labels, areas };
 const data = Float32Array.from(reference.maps.flat());
 const neurons = reference.maps.length;
-const maps = { rows, columns, neurons, data };
+const maps = { frames: 1, rows, columns, neurons, data };
 
 describe('preferences', () => {
   it('equals the reference, and is no number for a dead neuron', () => {
@@ -76,7 +76,7 @@ describe('affinity', () => {
       (_, p) => Math.sin((2 * Math.PI * ((p % columns) + 0.5)) / columns) + 1.5,
     );
     const found = await affinity(
-      { rows, columns, neurons: 1, data: slope },
+      { rows, columns, frames: 1, neurons: 1, data: slope },
       partition,
       99,
       seededRandom(1),

@@ -12,6 +12,7 @@ import { faithfulness } from '../../../src/tracing/faithfulness/coordinates';
 import { meanOver } from '../../../src/tracing/faithfulness/measures';
 import { pearson, spearman } from '../../../src/tracing/correlation';
 import { errorByBand } from '../../../src/tracing/spectrum';
+import { subjectOf } from '../../../src/tracing/subject';
 import { traceInr } from '../../../src/tracing/trace';
 import type { Method } from '../../../src/tracing/types';
 import { inspectModel, isModel } from '../../../src/worker/model';
@@ -98,8 +99,7 @@ describe('the faithfulness card equals NumPy on all pixels', () => {
   let card: FaithfulnessCard;
   beforeAll(async () => {
     const inr = planted();
-    const { layers } = await tracing(inr, 'xinc');
-    card = await faithfulness(inr, engine, layers, {
+    card = await faithfulness(subjectOf(await tracing(inr, 'xinc')), engine, {
       method: 'xinc',
       baseline: 'zero',
       seed: 0,
@@ -159,7 +159,7 @@ describe('the faithfulness card equals NumPy on all pixels', () => {
 
   it('stops when told to', async () => {
     const inr = planted();
-    const { layers } = await tracing(inr, 'xinc');
+    const subject = subjectOf(await tracing(inr, 'xinc'));
     let asked = 0;
     const cancel = {
       cancelled: false,
@@ -167,7 +167,7 @@ describe('the faithfulness card equals NumPy on all pixels', () => {
         if (++asked > 6) throw new CancelledError();
       },
     };
-    const stopped = faithfulness(inr, engine, layers, { method: 'xinc', baseline: 'zero', seed: 0, cancel });
+    const stopped = faithfulness(subject, engine, { method: 'xinc', baseline: 'zero', seed: 0, cancel });
     await expect(stopped).rejects.toThrow(CancelledError);
   });
 });
@@ -314,7 +314,7 @@ describe('complex networks', () => {
       (['gradient', 'ablation'] as const).map((method) => tracing(model.inr, method)),
     );
     near(gradient.layers.at(-1)!.statistics.total, ablation.layers.at(-1)!.statistics.total, 1e-3);
-    const card = await faithfulness(model.inr, engine, gradient.layers, {
+    const card = await faithfulness(subjectOf(gradient), engine, {
       method: 'gradient',
       baseline: 'zero',
       seed: 1,
@@ -335,7 +335,12 @@ describe('small statistics', () => {
 
   it('splits error by frequency as SciPy does', () => {
     const { height, width, picture, target, bands, error } = reference.spectrum;
-    const ours = errorByBand(Float32Array.from(picture), Float32Array.from(target), height, width, 3);
+    const ours = errorByBand(
+      [{ picture: Float32Array.from(picture), target: Float32Array.from(target) }],
+      height,
+      width,
+      3,
+    );
     const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
     ours.forEach((band, k) => {
       expect(band.target).toBeCloseTo(bands[k] / sum(bands), 3);

@@ -75,7 +75,7 @@ describe('partition', () => {
   const quarters = squares(40, 60, (y, x) => [y < 20 ? 0.1 : 0.9, x < 30 ? 0.2 : 0.8, 0.5]);
 
   it('finds the colours of a picture', async () => {
-    const { regions, labels, areas } = await partition(quarters, 'color', 1, neverCancelled);
+    const { regions, labels, areas } = await partition([quarters], 'color', 1, neverCancelled);
     expect(regions).toBe(4);
     expect([...areas]).toEqual([600, 600, 600, 600]);
     for (const [p, label] of labels.entries()) {
@@ -86,7 +86,7 @@ describe('partition', () => {
 
   it('tells stripes from plain ground', async () => {
     const striped = squares(64, 64, (_, x) => [x < 32 ? 0.5 : x % 2]);
-    const { labels } = await partition(striped, 'edge', 1, neverCancelled);
+    const { labels } = await partition([striped], 'edge', 1, neverCancelled);
     const left = new Set<number>();
     const right = new Set<number>();
     for (const [p, label] of labels.entries()) {
@@ -98,35 +98,32 @@ describe('partition', () => {
   });
 
   it('cuts a picture into cells of 16 pixels, and into no more than 64 a side', async () => {
-    const small = await partition(quarters, 'space', 0, neverCancelled);
+    const small = await partition([quarters], 'space', 0, neverCancelled);
     expect(small.regions).toBe(12);
     expect([...small.areas]).toEqual([256, 256, 256, 192, 256, 256, 256, 192, 128, 128, 128, 96]);
-    const long = await partition(
-      squares(1, 5000, () => [0]),
-      'space',
-      0,
-      neverCancelled,
-    );
+    const long = await partition([squares(1, 5000, () => [0])], 'space', 0, neverCancelled);
     expect(long.regions).toBeLessThanOrEqual(64);
     expect(long.labels.at(-1)).toBe(long.regions - 1);
   });
 
   it('keeps colours of pictures that it reduces', async () => {
     const large = squares(600, 700, (y) => [y < 300 ? 0 : 1]);
-    const { regions, areas } = await partition(large, 'color', 0, neverCancelled);
+    const { regions, areas } = await partition([large], 'color', 0, neverCancelled);
     expect(regions).toBe(2);
     expect([...areas].reduce((a, b) => a + b)).toBe(420_000);
   });
 
   it('gives the same regions for the same seed', async () => {
-    const [a, b] = await Promise.all([1, 1].map((seed) => partition(picture, 'edge', seed, neverCancelled)));
+    const [a, b] = await Promise.all(
+      [1, 1].map((seed) => partition([picture], 'edge', seed, neverCancelled)),
+    );
     expect(a).toEqual(b);
   });
 
   it('makes one region of an even picture', async () => {
     for (const feature of ['color', 'edge'] as const) {
       const even = squares(20, 20, () => [0.5]);
-      expect((await partition(even, feature, 0, neverCancelled)).regions).toBe(1);
+      expect((await partition([even], feature, 0, neverCancelled)).regions).toBe(1);
     }
   });
 
@@ -137,7 +134,7 @@ describe('partition', () => {
         throw new CancelledError();
       },
     };
-    await expect(partition(picture, 'edge', 0, cancel)).rejects.toThrow(CancelledError);
+    await expect(partition([picture], 'edge', 0, cancel)).rejects.toThrow(CancelledError);
   });
 });
 

@@ -11,6 +11,7 @@ import { sensitivityOf } from '../../../src/tracing/faithfulness/measures';
 import type { Method } from '../../../src/tracing/types';
 import { Channels } from '../../../src/tracing/video/channels';
 import { FrameRunner } from '../../../src/tracing/video/runner';
+import { subjectOf } from '../../../src/tracing/subject';
 import { traceFrame, type VideoTrace } from '../../../src/tracing/video/trace';
 import { inspectModel, isModel } from '../../../src/worker/model';
 
@@ -41,11 +42,11 @@ describe('equals PyTorch on all pixels', () => {
   let card: FaithfulnessCard;
   beforeAll(async () => {
     trace = await traceFrame(inr, engine, { memoryBudget: 2 ** 28, frame: 3 });
-    card = await decoderFaithfulness(trace, engine, options);
+    card = await decoderFaithfulness(subjectOf(trace), engine, options);
   });
 
   it('says what it stands on', () => {
-    expect(card.sample).toMatchObject({ pixels: 12 * 18, of: 12 * 18, frame: 3 });
+    expect(card.sample).toMatchObject({ pixels: 12 * 18, of: 12 * 18, frames: [3] });
     expect(card.omitted).toEqual([]);
     expect(card.layers.map(({ layer, unit, units }) => [layer, unit, units])).toEqual(
       reference.map(({ name, total }, k) => [
@@ -92,8 +93,8 @@ describe('equals PyTorch on all pixels', () => {
         values.forEach((v, p) => (maps[groups.of(kernel) * pixels.length + p] += v));
       });
       const removal = await ChannelRemoval.at(
-        trace,
         runner,
+        trace.frame,
         inr.layers[k],
         groups,
         pixels,
@@ -112,7 +113,7 @@ describe('by other methods than xinc', () => {
   const inr = open('test/fixtures/video/nerv.pt');
   const cardBy = async (method: Method, budget?: number) => {
     const trace = await traceFrame(inr, engine, { memoryBudget: 2 ** 28, frame: 3, method });
-    return decoderFaithfulness(trace, engine, {
+    return decoderFaithfulness(subjectOf(trace), engine, {
       ...options,
       method,
       ...(budget !== undefined && { budget }),
@@ -161,7 +162,7 @@ describe('the sample', () => {
 
   it('ranks better than chance, and its maps depend on the weights', async () => {
     const seen: number[] = [];
-    const card = await decoderFaithfulness(trace, engine, {
+    const card = await decoderFaithfulness(subjectOf(trace), engine, {
       ...options,
       onLayer: ({ layers }) => seen.push(layers.length),
     });
@@ -183,7 +184,7 @@ describe('the sample', () => {
   });
 
   it('leaves out what the budget is too small for, and says so', async () => {
-    const card = await decoderFaithfulness(trace, engine, { ...options, budget: 3e8 });
+    const card = await decoderFaithfulness(subjectOf(trace), engine, { ...options, budget: 3e8 });
     expect(card.layers.map(({ layer }) => layer)).toEqual(['head_layers.2']);
     expect(card.repetitions.orders).toBeLessThan(5);
     expect(card.omitted).toEqual([expect.stringMatching(/^Channels of layers\.2\.conv\.conv .*minutes\.$/)]);
@@ -197,6 +198,8 @@ describe('the sample', () => {
         if (++asked > 20) throw new CancelledError();
       },
     };
-    await expect(decoderFaithfulness(trace, engine, { ...options, cancel })).rejects.toThrow(CancelledError);
+    await expect(decoderFaithfulness(subjectOf(trace), engine, { ...options, cancel })).rejects.toThrow(
+      CancelledError,
+    );
   });
 });

@@ -10,6 +10,7 @@ import { findingsMarkdown } from '../../../src/findings/report';
 import type { Inr } from '../../../src/inr/types';
 import type { Sign, SignKind } from '../../../src/tracing/clinical';
 import { decoderSigns } from '../../../src/tracing/video/clinical';
+import { subjectOf } from '../../../src/tracing/subject';
 import { traceFrame } from '../../../src/tracing/video/trace';
 import { inspectModel, isModel } from '../../../src/worker/model';
 import { Service } from '../../../src/worker/service';
@@ -27,7 +28,7 @@ function open(file: string, corrections: Record<string, string> = {}): Inr {
 
 async function signsOf(inr: Inr, frame = 3, layers?: readonly string[]) {
   const trace = await traceFrame(inr, engine, { memoryBudget: 2 ** 28, frame, ...(layers && { layers }) });
-  const found = await decoderSigns(trace, engine, { seed: 0, cancel: neverCancelled });
+  const found = await decoderSigns(subjectOf(trace), engine, { seed: 0, cancel: neverCancelled });
   trace.dispose();
   return found;
 }
@@ -154,7 +155,7 @@ it('selects channels where the maps are those of channels', async () => {
     }
   });
   const trace = await traceFrame(inr, engine, { memoryBudget: 2 ** 28, frame: 3, method: 'ablation' });
-  const { signs } = await decoderSigns(trace, engine, { seed: 0, cancel: neverCancelled });
+  const { signs } = await decoderSigns(subjectOf(trace), engine, { seed: 0, cancel: neverCancelled });
   const second = inr.layers[1].name;
   expect(pick(signs, 'dead-channel', second)).toMatchObject({ neurons: [1], channels: [1] });
   expect(signs.some(({ kind }) => kind === 'dead')).toBe(false);
@@ -246,7 +247,7 @@ describe('small decoders', () => {
         throw new CancelledError();
       },
     } as typeof neverCancelled;
-    await expect(decoderSigns(trace, engine, { seed: 0, cancel })).rejects.toThrow(CancelledError);
+    await expect(decoderSigns(subjectOf(trace), engine, { seed: 0, cancel })).rejects.toThrow(CancelledError);
   });
 
   it('stands on the page with a button for its kernels, in the report without', async () => {
