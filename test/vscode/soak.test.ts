@@ -1,19 +1,27 @@
 /** Opening and closing canvases, over and over: nothing is left behind. `PANELS=200` for longer. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { api, closeAll, siren, traced } from './support';
 
 const panels = Number(process.env.PANELS ?? 4);
 /** From which on memory is compared: before, what is loaded once and kept counts too much. */
 const LONG = 50;
 
-/** Of this process, in which the worker's threads are too. */
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** Of this process, in which the worker's threads are too; `maps` is what this thread's arrays hold. */
 function resources() {
+  collect();
   const handles = process
     .getActiveResourcesInfo()
     .filter((kind) => !/Timeout|Immediate|FSReq/.test(kind)).length;
   const files = process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
-  return { handles, files, mebibytes: Math.round(process.memoryUsage().rss / 2 ** 20) };
+  const { rss, arrayBuffers } = process.memoryUsage();
+  const [mebibytes, maps] = [rss, arrayBuffers].map((bytes) => Math.round(bytes / 2 ** 20));
+  return { handles, files, mebibytes, maps };
 }
 
 describe('soak', () => {
@@ -35,6 +43,8 @@ describe('soak', () => {
     // A socket or a file more or less is the editor's own coming and going.
     assert.ok(ended.handles <= 1.1 * settledAt.handles + 2, 'handles grow');
     assert.ok(ended.files <= 1.1 * settledAt.files + 4, 'open files grow');
+    // One session's maps are more than that.
+    assert.ok(ended.maps <= settledAt.maps + 2, 'what panels showed is kept');
     if (panels >= LONG) assert.ok(ended.mebibytes <= 1.1 * settledAt.mebibytes, 'memory grows');
   });
 });

@@ -46,7 +46,8 @@ export class CodeFeature implements vscode.Disposable, vscode.HoverProvider, vsc
   private started: Promise<void> | undefined;
   private readonly dirty = new Map<string, string | null>();
   private checkpoints = new Map<string, Known>();
-  private readonly watched = new WeakSet<TraceSession>();
+  /** Sessions that are followed; what is kept of one that is closed would keep all its maps. */
+  private readonly watched = new Map<TraceSession, vscode.Disposable>();
   private readonly held: TraceSession[] = [];
   /** Tiles by trace, layer and theme. */
   private readonly drawn = new Map<string, Tile[]>();
@@ -86,6 +87,10 @@ export class CodeFeature implements vscode.Disposable, vscode.HoverProvider, vsc
           this.later('caret', 150, () => this.caret(textEditor.document, selections[0].active));
       }),
       sessions.onDidChangeActive((session) => session && this.watch(session)),
+      sessions.onDidClose((session) => {
+        this.watched.get(session)?.dispose();
+        this.watched.delete(session);
+      }),
       commands.registerCommand('neuralCanvas.code.open', (uri: string, layer: string, neuron?: number) =>
         this.open(vscode.Uri.parse(uri), layer, neuron),
       ),
@@ -202,7 +207,6 @@ export class CodeFeature implements vscode.Disposable, vscode.HoverProvider, vsc
   /** Follows a session: its PSNR is shown above the code, its layers learn which of them the code makes. */
   private watch(session: TraceSession): void {
     if (this.watched.has(session)) return;
-    this.watched.add(session);
     let trace = '';
     const look = () => {
       const { id, status, psnr } = session.view;
@@ -215,7 +219,10 @@ export class CodeFeature implements vscode.Disposable, vscode.HoverProvider, vsc
         .then((known) => session.setCode({ known }))
         .catch((error: unknown) => this.log.error(String(error)));
     };
-    this.subscriptions.push(session.onMessage(({ type }) => type === 'session' && look()));
+    this.watched.set(
+      session,
+      session.onMessage(({ type }) => type === 'session' && look()),
+    );
     look();
   }
 
