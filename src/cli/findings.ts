@@ -28,20 +28,28 @@ interface Calls {
   ): Promise<Result<'findings'>>;
 }
 
-/** Computed when somebody will read it. @throws UserError when the report cannot be written */
+interface Asked {
+  readonly json?: boolean;
+  readonly report?: string;
+  readonly objects?: string;
+  readonly clip?: boolean;
+}
+
+/** Computed when somebody will read it. @param folder whether `objects` is one, of label pictures @throws UserError when the report cannot be written */
 export async function findingsFor(
   run: Calls,
-  { json, report, objects }: { readonly json?: boolean; readonly report?: string; readonly objects?: string },
+  { json, report, objects, clip = false }: Asked,
+  folder: boolean,
   progress: (text: string) => void,
 ): Promise<FindingsDocument | undefined> {
   if (!json && report === undefined) {
-    if (objects !== undefined)
+    if (objects !== undefined && !folder)
       throw new UsageError('--objects is for the report; give --report or --json too.');
     return undefined;
   }
   const findings = await run.call(
     'findings',
-    { trace: 'cli', ...(objects !== undefined && { objects: path.resolve(objects) }) },
+    { trace: 'cli', clip, ...(objects !== undefined && { objects: path.resolve(objects) }) },
     (event) => {
       if (event.type === 'phase') progress(`${event.detail} ${Math.round(event.fraction * 100)} %`);
     },

@@ -6,15 +6,16 @@ import { formats } from '../checkpoint/open';
 import { engineNamed } from '../engine/choices';
 import { endNativeCalls, nativeCalls } from '../engine/nativeCalls';
 import type { RegionFeature } from '../tracing/types';
-import type {
-  CallName,
-  EventOf,
-  Inspection,
-  NotAnInr,
-  ObjectsThroughTime,
-  Params,
-  Result,
-  TraceResult,
+import {
+  resultOverClip,
+  type CallName,
+  type EventOf,
+  type Inspection,
+  type NotAnInr,
+  type ObjectsThroughTime,
+  type Params,
+  type Result,
+  type TraceResult,
 } from '../worker/protocol';
 import { Pool, tilesScript } from '../worker/pool';
 import { isFolder } from '../worker/frames';
@@ -43,6 +44,7 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --target IMAGE|DIR       PNG to compare the reconstruction with; of a video the folder of its frames. With it
                            inspect too tries out what the file does not say
   --frame N, --time T      frame of a video, or its time from 0 to 1; the first frame by default
+  --clip                   statistics and report over frames of the whole video, not of one
   --motion                 what changed from the frame before, and how it goes with what moved
   --layers a,b             trace these layers only
   --maps FILE.npz          writes the maps, readable by numpy
@@ -53,7 +55,7 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --report FILE.html       what the trace says about the network, with the evidence, as one page;
                            .json and .md are written as such
   --objects FILE.png|DIR   label picture, for the report: which neurons draw which object; of a video
-                           a folder of one label picture a frame: objects through time
+                           a folder of one label picture a frame: objects through time, and in the report
   --csv FILE.csv           every neuron's statistics
   --features edge|color|space  what makes two neurons alike, for cluster; edge by default
   --clusters K, --seed N   number of clusters (suggested by default) and seed, for cluster
@@ -82,6 +84,7 @@ const tracing = {
   frame: { type: 'string' },
   time: { type: 'string' },
   motion: { type: 'boolean' },
+  clip: { type: 'boolean' },
   layers: { type: 'string' },
   method: { type: 'string' },
   baseline: { type: 'string' },
@@ -252,18 +255,24 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
+const tell = ({ detail, fraction }: EventOf<'motion'>) =>
+  progress(`${detail} ${Math.round(fraction * 100)} %`);
+
 async function trace(args: string[]): Promise<void> {
   const { values, positionals } = parse(args, tracing);
   const run = new Run();
-  const result = await traceWith(run, values, positionals);
-  const { objects = '', ...others } = values;
+  const traced = await traceWith(run, values, positionals);
+  const result = values.clip
+    ? resultOverClip(traced, await run.call('overClip', { trace: 'cli' }, tell))
+    : traced;
+  const { objects = '' } = values;
   const folder = objects !== '' && isFolder(path.resolve(objects));
   const time = await throughTime(
     run,
     { ...(values.motion && { motion: true }), ...(folder && { objects }) },
     result.layers.length,
   );
-  const findings = await findingsFor(run, folder ? others : values, progress);
+  const findings = await findingsFor(run, values, folder, progress);
   if (values.csv !== undefined) writeText(path.resolve(values.csv), neuronsCsv(result));
   progress('');
   if (values.json)
@@ -278,8 +287,6 @@ async function throughTime(
   { motion, objects }: { motion?: boolean; objects?: string },
   layers: number,
 ): Promise<ThroughTime> {
-  const tell = ({ detail, fraction }: EventOf<'motion'>) =>
-    progress(`${detail} ${Math.round(fraction * 100)} %`);
   const found: ObjectsThroughTime[] = [];
   if (objects !== undefined) {
     for (let layer = 0; layer < layers; layer++) {
@@ -294,6 +301,7 @@ async function throughTime(
 
 async function cluster(args: string[]): Promise<void> {
   const { values, positionals } = parse(args, clustering);
+  onlyTrace(values);
   const features = (values.features ?? 'edge') as RegionFeature;
   if (!['edge', 'color', 'space'].includes(features)) {
     throw new UsageError(`--features takes edge, color or space, not ${JSON.stringify(values.features)}.`);
@@ -358,6 +366,13 @@ async function cluster(args: string[]): Promise<void> {
   }
 }
 
+/** @throws UsageError when an option is given that only `trace` has, which parsing alone does not tell */
+function onlyTrace(values: Readonly<Record<string, unknown>>): void {
+  for (const name of ['clip', 'motion', 'report', 'csv', 'text', 'objects']) {
+    if (values[name] !== undefined) throw new UsageError(`--${name} is for trace; leave it out.`);
+  }
+}
+
 /** @throws UsageError when an option is given that is for one checkpoint only */
 function onlyOne(values: Readonly<Record<string, unknown>>, ...names: readonly string[]): void {
   for (const name of names) {
@@ -367,6 +382,7 @@ function onlyOne(values: Readonly<Record<string, unknown>>, ...names: readonly s
 
 async function compare(args: string[]): Promise<void> {
   const { values, positionals } = parse(args, tracing);
+  onlyTrace(values);
   if (positionals.length !== 2) throw new UsageError(`Give two checkpoints, not ${positionals.length}.`);
   onlyOne(values, 'maps', 'reconstruction');
   const run = new Run();

@@ -36,10 +36,11 @@ const leftOut = ({ inspection, layers }: TraceResult): string[] => {
 };
 
 export function traceText(result: TraceResult): string {
-  const { inspection, layers, psnr, target, timings, engine, engineNote, frame, completeness } = result;
+  const { inspection, layers, psnr, target, timings, engine, engineNote, frame, over, completeness } = result;
   const quality = psnr === undefined ? '' : `, ${psnr.toFixed(2)} dB against ${target}`;
   const lines = [
     `${inspection.title}${frame === undefined ? '' : `, frame ${frame}`}${quality}, traced in ${Math.round(timings.trace)} ms by ${engine}`,
+    ...(over ? [`Over frames ${over.join(', ')}`] : []),
     ...layers.map((layer) => {
       const { distributedness: d } = layer;
       return (
@@ -59,13 +60,14 @@ export function traceText(result: TraceResult): string {
 
 /** The document that `trace --json` prints; arrays instead of typed arrays, previews left out. */
 export function traceJson(result: TraceResult, findings?: FindingsDocument): unknown {
-  const { inspection, layers, psnr, target, completeness, timings, engine, engineNote, frame } = result;
+  const { inspection, layers, psnr, target, completeness, timings, engine, engineNote, frame, over } = result;
   const byLayer = <T>(pick: (layer: (typeof layers)[number]) => T) =>
     layers.map((layer) => ({ layer: layer.name, value: pick(layer) }));
   return {
     ...inspection,
     ...(psnr !== undefined && { psnr, target }),
     ...(frame !== undefined && { frame }),
+    ...(over && { over }),
     leftOut: leftOut(result),
     layers: layers.map(
       ({ name, kind, neurons, outputs, activation, mapDefinition, statistics: s, ...layer }) => ({

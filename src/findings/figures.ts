@@ -4,7 +4,7 @@ import { barChart, lineChart, type Series } from './charts';
 import type { FindingsDocument } from './document';
 import { h, table, type Element, type Nested } from './element';
 import { layerColour, neuronLink, neuronsLink, pictureOf } from './parts';
-import { pText, percent } from './sentences';
+import { capital, pText, percent, unitsOf } from './sentences';
 
 export function distributionFigure(
   { layers, figures }: FindingsDocument,
@@ -34,7 +34,7 @@ export function distributionFigure(
     { class: 'figures' },
     lineChart(
       series,
-      { ...axis, label: 'neurons, weakest first' },
+      { ...axis, label: `${unitsOf(layers)}, weakest first` },
       { ...axis, label: 'of the contribution' },
       'Lorenz curves of the layers',
     ),
@@ -44,7 +44,7 @@ export function distributionFigure(
       table(
         [
           'Layer',
-          'Neurons',
+          capital(unitsOf(layers)),
           'Hold 50 %',
           'Hold 90 %',
           'Effective',
@@ -72,7 +72,7 @@ export function distributionFigure(
       h(
         'p',
         { class: 'note' },
-        'Effective: exp of the entropy of the shares. At a pixel: part of the neurons whose contribution counts there (α = 0.1).',
+        'Effective: exp of the entropy of the shares. At a pixel: part of them whose contribution counts there (α = 0.1).',
       ),
       layers.map(({ index, strongest }, k) => {
         const shown = strongest.flatMap(({ neuron, share }) => {

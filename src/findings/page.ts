@@ -5,8 +5,10 @@ import type { FindingsDocument } from './document';
 import { h, type Element, type Nested } from './element';
 import { affinityFigure, distributionFigure, motionFigure, objectFigure } from './figures';
 import { pictureOf } from './parts';
-import { atFrames, sampleText, statements, type Statement } from './sentences';
+import { atFrames, sampleText, statements, unitsOf, type Statement } from './sentences';
 import { signs } from './signs';
+
+const nth = (n: number) => `${n}${({ 2: 'nd', 3: 'rd' } as Readonly<Record<number, string>>)[n] ?? 'th'}`;
 
 const verdictText = { yes: 'Yes', partly: 'Partly', no: 'No' } as const;
 /** @param interactive with buttons that select neurons */
@@ -110,7 +112,7 @@ function method(
   const where =
     grid.step === 1
       ? `all ${picture.height * picture.width} pixels`
-      : `every ${grid.step}th row and column (${grid.rows} × ${grid.columns})`;
+      : `every ${nth(grid.step)} row and column (${grid.rows} × ${grid.columns})`;
   return h(
     'footer',
     { id: 'method' },
@@ -122,7 +124,7 @@ function method(
       clip
         ? `All is over frames ${frames.join(', ')} together: regions are of all of them, pictures are of frame ${frames[frames.length >> 1]}, maps the mean of all. `
         : '',
-      `Statistics are over ${clip ? 'all pixels' : 'the whole picture'}; preferences over ${where}${clip ? ' of each' : ''}${most > 0 ? `, tested on up to ${most} random neurons a layer` : ''}. `,
+      `Statistics are over ${clip ? 'all pixels' : 'the whole picture'}; preferences over ${where}${clip ? ' of each' : ''}${most > 0 ? `, tested on up to ${most} random ${unitsOf(layers)} a layer` : ''}. `,
       card
         ? `The card stands on ${sampleText(card.sample)}, ${card.repetitions.orders} random orders and ${card.repetitions.sets} random sets of each size; ± is a standard error. `
         : '',

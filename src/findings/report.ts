@@ -3,7 +3,7 @@ import { shortNames } from '../../webview/shared/names';
 import type { FindingsDocument } from './document';
 import { h, toHtml } from './element';
 import { page } from './page';
-import { atFrames, percent, statements } from './sentences';
+import { atFrames, percent, statements, unitsOf } from './sentences';
 import { pageStyle, reportStyle } from './style';
 
 /** One file, without scripts, that needs nothing from anywhere. */
@@ -47,7 +47,7 @@ export function findingsMarkdown(findings: FindingsDocument): string {
   lines.push(
     '## Layers',
     '',
-    '| layer | neurons | hold 50 % | hold 90 % | Gini | effective | stable rank | dead |',
+    `| layer | ${unitsOf(layers)} | hold 50 % | hold 90 % | Gini | effective | stable rank | dead |`,
   );
   lines.push('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
   for (const [k, { distributedness: d, neurons, stableRank }] of layers.entries()) {

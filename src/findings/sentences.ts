@@ -22,6 +22,12 @@ const SIGNIFICANT = 0.05;
 /** Preferences that are that much above those of moved regions count for something. */
 const NOTABLE = 1.1;
 
+/** What the neurons of all layers are called; `neurons` where it differs. */
+export function unitsOf(layers: readonly Pick<LayerFindings, 'unit'>[]): string {
+  const [first, ...others] = new Set(layers.map(({ unit }) => unit));
+  return `${others.length > 0 ? 'neuron' : (first ?? 'neuron')}s`;
+}
+export const capital = (text: string) => `${text[0].toUpperCase()}${text.slice(1)}`;
 export const percent = (part: number, digits = 0) => `${(100 * part).toFixed(digits)} %`;
 export const ratio = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} times`;
 export const pText = (p: number) => `p ${p < 0.01 ? '< 0.01' : `= ${p.toFixed(2)}`}`;

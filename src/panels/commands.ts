@@ -91,7 +91,8 @@ export class Commands implements ViewActions {
     return pickPicture(session, `Picture that ${session.view.name} was trained on`, 'Compare');
   }
 
-  pickMask(session: TraceSession): Promise<string | null> {
+  pickMask(session: TraceSession, folder: boolean): Promise<string | null> {
+    if (folder) return session.labelFolder().then((found) => found && besides(session, found));
     return pickPicture(session, 'Object mask: a PNG whose values are labels', 'Mark Objects');
   }
 
@@ -234,9 +235,12 @@ async function pickPicture(session: TraceSession, title: string, openLabel: stri
     filters: { 'PNG pictures': ['png'] },
   });
   const file = picked?.[0];
-  if (!file) return null;
-  return path.relative(path.dirname(session.uri.fsPath), file.fsPath).split(path.sep).join('/');
+  return file ? besides(session, file.fsPath) : null;
 }
+
+/** A path relative to the checkpoint's folder, as settings beside it have it. */
+const besides = (session: TraceSession, file: string): string =>
+  path.relative(path.dirname(session.uri.fsPath), file).split(path.sep).join('/');
 
 async function pickCheckpoint(): Promise<vscode.Uri | undefined> {
   const picked = await vscode.window.showOpenDialog({

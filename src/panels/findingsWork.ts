@@ -2,7 +2,15 @@ import path from 'node:path';
 import { CancelledError } from '../errors';
 import type { FindingsDocument } from '../findings/document';
 import type { WorkerClient } from '../worker/client';
+import { isFolder } from '../worker/frames';
 import type { HostMessage } from './protocol';
+
+export interface FindingsChange {
+  /** Label picture, or of a video a folder of them, relative to the checkpoint; null for none. */
+  readonly objects?: string | null;
+  /** Over the frames of a video instead of the one shown. */
+  readonly clip?: boolean;
+}
 
 /** Computes a trace's findings in the background and tells the findings page as they become known. */
 export class FindingsWork {
@@ -11,6 +19,7 @@ export class FindingsWork {
   private error: string | null = null;
   private work: AbortController | null = null;
   private objects: string | null = null;
+  private clip = false;
 
   /** @param folder of the checkpoint; masks are found from there */
   constructor(
@@ -20,29 +29,31 @@ export class FindingsWork {
   ) {}
 
   get message(): HostMessage {
-    const { findings, working, error, objects } = this;
-    return { type: 'findings', findings, working, error, objects };
+    const { findings, working, error, objects, clip } = this;
+    return { type: 'findings', findings, working, error, objects, clip };
   }
 
   /** What is known or under way is not asked for again. */
   want(trace: string): void {
-    if (this.findings?.milliseconds === undefined && !this.work) void this.run(trace, this.objects);
+    if (this.findings?.milliseconds === undefined && !this.work) void this.run(trace, {});
   }
 
-  /** @param objects label picture, relative to the checkpoint */
-  async run(trace: string, objects: string | null): Promise<void> {
+  /** Anew; what is not said stays as it was. */
+  async run(trace: string, { clip = this.clip, objects = this.objects }: FindingsChange): Promise<void> {
     this.work?.abort();
     const work = (this.work = new AbortController());
     const current = () => this.work === work;
-    this.objects = objects;
+    // What one picture says of one frame, it does not say of others.
+    const file = objects === null ? null : path.resolve(this.folder, objects);
+    this.objects = clip && file !== null && !isFolder(file) ? null : objects;
+    this.clip = clip;
     this.error = null;
     this.working = { detail: 'Waiting', fraction: 0 };
     this.tell(this.message);
     try {
-      const file = objects === null ? undefined : path.resolve(this.folder, objects);
       const findings = await this.client.call(
         'findings',
-        { trace, ...(file !== undefined && { objects: file }) },
+        { trace, clip, ...(this.objects !== null && { objects: file! }) },
         {
           signal: work.signal,
           onEvent: (event) => {

@@ -2,7 +2,14 @@
 import * as vscode from 'vscode';
 import { CancelledError } from '../errors';
 import type { WorkerClient } from '../worker/client';
-import type { FrameResult, Motion, ObjectsThroughTime, Series, TraceEvent } from '../worker/protocol';
+import type {
+  FrameResult,
+  Motion,
+  ObjectsThroughTime,
+  OverClip,
+  Series,
+  TraceEvent,
+} from '../worker/protocol';
 import type { ViewCalls } from './protocol';
 
 export class FrameWork {
@@ -57,23 +64,27 @@ export class FrameWork {
     }
   }
 
+  /** A folder of label images: beside the checkpoint, or the one that the person chooses; null for none. */
+  async labels(trace: string, file: vscode.Uri): Promise<string | null> {
+    return (this.folder ??= (await this.client.call('findLabels', { trace })) ?? (await pickFolder(file)));
+  }
+
   /** @throws Error with a sentence for the view */
   async answer(
-    call: 'motion' | 'series' | 'objects',
+    call: 'motion' | 'overClip' | 'series' | 'objects',
     trace: string,
     file: vscode.Uri,
     params: unknown,
-  ): Promise<Motion | Series | ObjectsThroughTime> {
+  ): Promise<Motion | OverClip | Series | ObjectsThroughTime> {
     this.asked.get(call)?.abort();
     const work = new AbortController();
     this.asked.set(call, work);
     const { signal } = work;
-    if (call === 'motion') return this.client.call('motion', { trace }, { signal });
+    if (call === 'motion' || call === 'overClip') return this.client.call(call, { trace }, { signal });
     if (call === 'series') {
       return this.client.call('series', { trace, ...(params as ViewCalls['series']['params']) }, { signal });
     }
-    this.folder ??= (await this.client.call('findLabels', { trace })) ?? (await pickFolder(file));
-    const { folder } = this;
+    const folder = await this.labels(trace, file);
     if (folder === null) throw new Error('Choose a folder with one label image a frame to see objects.');
     try {
       return await this.client.call(

@@ -6,6 +6,7 @@ import type { Mask, Region, RegionStatistics } from '../tracing/regionMask';
 import type { LinkView } from './link';
 import type { Sharp } from './sharpMaps';
 import type { FindingsDocument } from '../findings/document';
+import type { FindingsChange } from './findingsWork';
 import type { KeptSave } from '../live/historyStore';
 import type { Clustering, LayerTrace, Method, RegionFeature } from '../tracing/types';
 import type { Labels } from '../worker/labels';
@@ -15,6 +16,7 @@ import type {
   FloatMap,
   Motion,
   ObjectsThroughTime,
+  OverClip,
   Series,
   Inspection,
   NeuronRef,
@@ -145,8 +147,10 @@ export type HostMessage =
       /** What is being done; null when all is known, or nobody has asked yet. */
       readonly working: { readonly detail: string; readonly fraction: number } | null;
       readonly error: string | null;
-      /** Label picture relative to the checkpoint. */
+      /** Label picture, or a folder of them, relative to the checkpoint. */
       readonly objects: string | null;
+      /** Whether they are over the clip, not of a frame. */
+      readonly clip: boolean;
     }
   /** A new trace of the session began: drop pictures, layers and clusters. */
   | { readonly type: 'reset' }
@@ -183,6 +187,8 @@ export interface ViewCalls {
   /** The frame shown against the one before. */
   motion: { params: null; result: Motion };
   series: { params: { readonly layer: number; readonly neurons: readonly number[] }; result: Series };
+  /** Statistics over several frames of the video. */
+  overClip: { params: null; result: OverClip };
   /** From a folder of label images beside the checkpoint, or one that the person is asked for. */
   objects: { params: { readonly layer: number }; result: ObjectsThroughTime };
   probe: { params: { readonly row: number; readonly column: number }; result: PixelProbe };
@@ -197,8 +203,8 @@ export interface ViewCalls {
   };
   /** Asks for a picture to compare with; its path relative to the checkpoint, or null. */
   pickTarget: { params: null; result: string | null };
-  /** The same for an object mask. */
-  pickMask: { params: null; result: string | null };
+  /** The same for an object mask, or a folder of one a frame. */
+  pickMask: { params: { readonly folder: boolean }; result: string | null };
   /** Writes all maps to a file that the person chooses, as NPZ; its name or null. */
   saveMaps: { params: null; result: string | null };
   /** Puts a link that reopens what is seen on the clipboard; the link. */
@@ -224,8 +230,8 @@ export type ViewMessage =
   | { readonly type: 'removals'; readonly layer: number; readonly baseline: 'zero' | 'mean' | null }
   /** @param allLayers those too that are left out unasked because they have very many kernels */
   | { readonly type: 'retrace'; readonly allLayers?: boolean }
-  /** Computes findings that are not known yet; anew when a label picture is named, or null to leave it out. */
-  | { readonly type: 'analyse'; readonly objects?: string | null }
+  /** Computes findings that are not known yet, or anew with what is changed. */
+  | { readonly type: 'analyse'; readonly change?: FindingsChange }
   /** Stops computing findings; what is known stays. */
   | { readonly type: 'stopAnalysing' }
   /** Traces anew with these corrections instead of the present ones; `save` keeps them beside the file. */

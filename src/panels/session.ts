@@ -4,7 +4,7 @@ import { CancelledError, NotRecognisedError } from '../errors';
 import { mapOfPreviews, type PastSave, type SaveFigures } from '../live/figures';
 import type { Clustering, LayerTrace, Method, RegionFeature } from '../tracing/types';
 import type { WorkerClient } from '../worker/client';
-import { FindingsWork } from './findingsWork';
+import { FindingsWork, type FindingsChange } from './findingsWork';
 import type { FloatMap, Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
 import { FrameWork } from './frameWork';
 import { RegionWork } from './regionWork';
@@ -351,11 +351,16 @@ export class TraceSession implements vscode.Disposable {
     this.method = method;
   }
 
-  /** @param objects label picture relative to the checkpoint, undefined to keep the present one */
-  analyse(objects?: string | null): void {
+  /** Absolute; null when there is none and the person chose none. */
+  labelFolder(): Promise<string | null> {
+    return this.frames.labels(this.trace, this.uri);
+  }
+
+  /** @param change undefined where what is known will do */
+  analyse(change?: FindingsChange): void {
     if (this.status.state !== 'ready') return;
-    if (objects === undefined) this.findings.want(this.trace);
-    else void this.findings.run(this.trace, objects);
+    if (change === undefined) this.findings.want(this.trace);
+    else void this.findings.run(this.trace, change);
   }
 
   /**
@@ -632,6 +637,7 @@ export class TraceSession implements vscode.Disposable {
       case 'still':
         return client.call('still', { trace, ...(params as ViewCalls['still']['params']) });
       case 'motion':
+      case 'overClip':
       case 'series':
       case 'objects':
         return this.frames.answer(call, trace, this.uri, params);

@@ -54,7 +54,7 @@ export interface ViewActions {
   save(suggestedName: string, bytes: Uint8Array): Promise<string | null>;
   /** @returns its path relative to the checkpoint, or null when the person thought better of it */
   pickTarget(session: TraceSession): Promise<string | null>;
-  pickMask(session: TraceSession): Promise<string | null>;
+  pickMask(session: TraceSession, folder: boolean): Promise<string | null>;
   /** @returns the link, which is on the clipboard */
   copyLink(session: TraceSession, view: LinkView): Promise<string>;
   retrace(session: TraceSession): void;
@@ -142,7 +142,7 @@ export class ViewConnection implements vscode.Disposable {
         if (session) void clusterWith(session, message.other);
         break;
       case 'analyse':
-        session?.analyse(message.objects);
+        session?.analyse(message.change);
         break;
       case 'stopAnalysing':
         session?.findings.cancel();
@@ -191,7 +191,10 @@ export class ViewConnection implements vscode.Disposable {
     }
     if (!this.session) return Promise.reject(new Error('No checkpoint is open; trace one first.'));
     if (message.call === 'pickTarget') return this.actions.pickTarget(this.session);
-    if (message.call === 'pickMask') return this.actions.pickMask(this.session);
+    if (message.call === 'pickMask') {
+      const { folder } = message.params as ViewCalls['pickMask']['params'];
+      return this.actions.pickMask(this.session, folder);
+    }
     if (message.call === 'saveMaps') return saveMaps(this.session);
     if (message.call === 'copyLink') {
       return this.actions.copyLink(this.session, (message.params as ViewCalls['copyLink']['params']).view);

@@ -36,6 +36,7 @@ import { errorByBand, type Band, type Compared } from './spectrum';
 import { stableRank } from './stableRank';
 import { lorenz } from './statistics';
 import type { Subject } from './subject';
+import { unitOf, type Unit } from './units';
 import type { Distributedness, Method, NeuronsPerPixel } from './types';
 import { decoderSigns } from './video/clinical';
 
@@ -53,6 +54,7 @@ export interface LayerFindings {
   readonly name: string;
   /** Traced-layer index. */
   readonly index: number;
+  readonly unit: Unit;
   readonly neurons: number;
   readonly mapDefinition: string;
   readonly distributedness: Distributedness;
@@ -153,6 +155,7 @@ export async function analyse(
     return {
       name: layer.name,
       index,
+      unit: unitOf(layer),
       neurons: total.length,
       mapDefinition: layer.mapDefinition,
       distributedness: layer.distributedness,

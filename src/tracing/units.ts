@@ -1,5 +1,7 @@
 import type { LayerTrace } from './types';
 
 /** What a layer's maps are of: units of a linear layer, a convolution's kernels, or the channels that it reads. */
-export const unitOf = ({ kind, convolution }: Pick<LayerTrace, 'kind' | 'convolution'>) =>
+export type Unit = 'neuron' | 'kernel' | 'channel';
+
+export const unitOf = ({ kind, convolution }: Pick<LayerTrace, 'kind' | 'convolution'>): Unit =>
   kind === 'linear' ? 'neuron' : convolution ? 'kernel' : 'channel';

@@ -148,6 +148,8 @@ export interface TraceResult {
   readonly target?: string;
   /** Of a video only. */
   readonly frame?: number;
+  /** Frames that the layers' statistics are over, if not that one. */
+  readonly over?: readonly number[];
   readonly layers: readonly LayerTrace[];
   readonly completeness: Completeness;
   readonly timings: Timings;
@@ -155,6 +157,13 @@ export interface TraceResult {
   /** Why another engine than the usual one ran; a sentence. */
   readonly engineNote?: string;
 }
+
+/** A trace of a video whose layers have statistics over several frames. */
+export const resultOverClip = (result: TraceResult, { frames, layers }: OverClip): TraceResult => ({
+  ...result,
+  over: frames,
+  layers: result.layers.map((layer, index) => ({ ...layer, ...layers[index] })),
+});
 
 /** One frame of a video, traced after the first. */
 export type FrameResult = Required<Pick<TraceResult, 'frame'>> &

@@ -76,13 +76,13 @@ function layerFindings(layer: LayerTrace) {
 
 /** @param most characters */
 export function traceFindings(result: TraceResult, most = 12_000): string {
-  const { inspection, layers, psnr, target, completeness, timings, engine } = result;
+  const { inspection, layers, psnr, target, completeness, timings, engine, over } = result;
   const lines = [
     ...inspectionFindings(inspection),
     psnr === undefined
       ? 'No target picture was found, so there is no PSNR.'
       : `PSNR ${psnr.toFixed(2)} dB against ${plain(target ?? 'the target')}.`,
-    `Contribution maps, traced in ${Math.round(timings.trace)} ms by ${engine}:`,
+    `Contribution maps, traced in ${Math.round(timings.trace)} ms by ${engine}${over ? `; statistics over frames ${over.join(', ')}` : ''}:`,
     ...layers.slice(0, MOST_LAYERS).flatMap((layer) => layerFindings(layer)),
     ...(layers.length > MOST_LAYERS ? [`… and ${plural(layers.length - MOST_LAYERS, 'more layer')}.`] : []),
     `The last layer's maps add up to the picture; the largest residual is ${completeness.largest.toExponential(1)}. ` +

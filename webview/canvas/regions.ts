@@ -53,7 +53,7 @@ class Marking {
     const { host } = canvas.session;
     this.problem = null;
     if (tool === 'mask' && this.tool !== tool) {
-      const file = await this.asked(host.call('pickMask', null));
+      const file = await this.asked(host.call('pickMask', { folder: false }));
       if (file === null) return;
       this.maskFile = file;
       canvas.session.select({ region: { kind: 'mask', file, pixel: null } });

@@ -2,9 +2,11 @@ import '@vscode-elements/elements/dist/vscode-button/index.js';
 import '@vscode-elements/elements/dist/vscode-icon/index.js';
 import { html, LitElement, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
+import { live } from 'lit/directives/live.js';
 import type { FindingsDocument } from '../../src/findings/document';
 import type { Child } from '../../src/findings/element';
 import { page } from '../../src/findings/page';
+import type { FindingsChange } from '../../src/panels/findingsWork';
 import { findingsJson, findingsMarkdown, reportHtml } from '../../src/findings/report';
 import { fillPage } from '../shared/page';
 import { Session } from '../shared/session';
@@ -94,8 +96,8 @@ export class FindingsView extends LitElement {
 
   private async addObjects(): Promise<void> {
     await this.tell(
-      this.session.host.call('pickMask', null).then((objects) => {
-        if (objects !== null) this.session.host.post({ type: 'analyse', objects });
+      this.session.host.call('pickMask', { folder: this.session.findings?.clip ?? false }).then((objects) => {
+        if (objects !== null) this.analyse({ objects });
         return '';
       }),
     );
@@ -116,15 +118,22 @@ export class FindingsView extends LitElement {
     );
     if (early) return early;
     const { findings } = this;
-    const { working = null, error = null, objects = null } = this.session.findings ?? {};
+    const { working = null, error = null, objects = null, clip = false } = this.session.findings ?? {};
     if (!findings) {
       if (error) {
         return notice(
           'findings-failed',
           html`<p>${error}</p>
-            <vscode-button @click=${() => this.session.host.post({ type: 'analyse', objects })}
-              >Analyse Again</vscode-button
-            >`,
+            <div class="choices">
+              <vscode-button @click=${() => this.analyse({})}>Analyse Again</vscode-button>
+              ${
+                objects === null
+                  ? nothing
+                  : html`<vscode-button secondary @click=${() => this.analyse({ objects: null })}
+                      >Without ${objects.split('/').at(-1)}</vscode-button
+                    >`
+              }
+            </div>`,
         );
       }
       const detail = working?.detail ?? 'Grouping neurons first';
@@ -136,7 +145,7 @@ export class FindingsView extends LitElement {
     }
     return html`<div class="panel">
       <div class="toolbar">
-        ${this.button('html', 'file-code', 'Export as HTML', () => this.save('html'))}
+        ${this.scope(findings)} ${this.button('html', 'file-code', 'Export as HTML', () => this.save('html'))}
         ${this.button('json', 'json', 'Export as JSON', () => this.save('json'))}
         ${this.button('markdown', 'copy', 'Copy as Markdown', () => this.copy())}
         ${
@@ -146,10 +155,12 @@ export class FindingsView extends LitElement {
                 'symbol-misc',
                 'Add Objects…',
                 () => this.addObjects(),
-                'A PNG whose values are labels: which neurons draw which object?',
+                clip
+                  ? 'A folder with one label image a frame: which neurons draw which object?'
+                  : 'A PNG whose values are labels: which neurons draw which object?',
               )
             : this.button('no-objects', 'close', `Without ${objects.split('/').at(-1)}`, () =>
-                this.session.host.post({ type: 'analyse', objects: null }),
+                this.analyse({ objects: null }),
               )
         }
         <span class="said ellipsis ${error ? 'failed' : 'muted'}" role="status" data-testid="findings-status">
@@ -165,19 +176,42 @@ export class FindingsView extends LitElement {
                 Stop
               </button>`
             : findings.milliseconds === null
-              ? html`<button
-                  type="button"
-                  class="link"
-                  @click=${() => this.session.host.post({ type: 'analyse', objects })}
-                >
-                  Continue
-                </button>`
+              ? html`<button type="button" class="link" @click=${() => this.analyse({})}>Continue</button>`
               : nothing
         }
       </div>
       ${working ? html`<div class="pending">${progressBar(working.detail, working.fraction)}</div>` : nothing}
       <div class="article" tabindex="0" @click=${(event: Event) => this.pick(event)}></div>
     </div>`;
+  }
+
+  private analyse(change: FindingsChange): void {
+    this.session.host.post({ type: 'analyse', change });
+  }
+
+  /** Of a video: the frame shown, or the clip; and another frame, when that is shown by now. */
+  private scope({ frames }: FindingsDocument) {
+    const { inspection, frame = null } = this.session.view ?? {};
+    const { clip = false } = this.session.findings ?? {};
+    if (frame === null || inspection?.signal.kind !== 'video') return nothing;
+    const choose = (event: Event) =>
+      this.analyse({ clip: (event.target as HTMLSelectElement).value === 'clip' });
+    return html`<select
+        class="scope"
+        aria-label="Frames that findings are over"
+        data-testid="findings-scope"
+        @change=${choose}
+      >
+        <option value="frame" .selected=${live(!clip)}>
+          ${clip ? `Frame ${frame}` : `Frame ${frames[0]}`}
+        </option>
+        <option value="clip" .selected=${live(clip)}>Whole clip</option>
+      </select>
+      ${
+        clip || frames[0] === frame
+          ? nothing
+          : this.button('frame', 'refresh', `Analyse Frame ${frame}`, () => this.analyse({}))
+      }`;
   }
 
   private button(id: string, icon: string, label: string, run: () => unknown, title = label) {

@@ -32,6 +32,11 @@ export const styles = [
       --partly: #8a5300;
       --no: #b3261e;
     }
+    .choices {
+      display: flex;
+      flex-wrap: wrap;
+      gap: 8px;
+    }
     .panel {
       display: flex;
       flex-direction: column;

@@ -2,7 +2,8 @@ import '@vscode-elements/elements/dist/vscode-icon/index.js';
 import { html, LitElement, nothing } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
-import type { NeuronRef } from '../../src/worker/protocol';
+import type { LayerTrace } from '../../src/tracing/types';
+import type { NeuronRef, OverClip } from '../../src/worker/protocol';
 import { rankingsDrawing } from '../shared/drawings';
 import { integer, percent, plural } from '../shared/format';
 import { OutdatedError } from '../shared/host';
@@ -34,6 +35,8 @@ const defaults = {
   /** All layers, or the one shown. */
   all: false,
   charts: true,
+  /** Of a video: over the clip, or of the frame shown. */
+  clip: false,
 };
 
 /** Neurons by what they contribute: a table, the largest shares, and how evenly the work is spread. */
@@ -49,7 +52,13 @@ export class RankingsView extends LitElement {
   private readonly strongestMemo = new Memo<Uint32Array>();
   private readonly barsMemo = new Memo<readonly Bar[]>();
   private readonly curvesMemo = new Memo<readonly Curve[]>();
+  private readonly layersMemo = new Memo<readonly (LayerTrace | undefined)[]>();
   private rows = makeRows([], null);
+  /** Layers with the statistics that are shown. */
+  private layers: readonly (LayerTrace | undefined)[] = [];
+  /** The clip's statistics; without a result while they are being computed. */
+  private whole: { readonly trace: string; readonly result?: OverClip; readonly problem?: string } | null =
+    null;
   private order: Uint32Array = new Uint32Array(0);
   /** Why the filter is not understood; until it is, the last that was stays in force. */
   private filterError: string | null = null;
@@ -82,7 +91,14 @@ export class RankingsView extends LitElement {
   }
 
   protected override willUpdate(): void {
-    const { layers, clustering, removals } = this.session;
+    const { clustering, removals } = this.session;
+    this.followClip();
+    const over = this.overClip?.result;
+    const layers = (this.layers = this.layersMemo.get([this.session.layers, over], () =>
+      over
+        ? this.session.layers.map((layer, k) => layer && { ...layer, ...over.layers[k] })
+        : this.session.layers,
+    ));
     const region = this.session.region?.layers;
     const { filter, keys, all } = this.intent.value;
     this.rows = this.rowsMemo.get([layers, clustering, removals, region], () =>
@@ -97,6 +113,37 @@ export class RankingsView extends LitElement {
       const passes = 'filter' in inForce ? inForce.filter : () => true;
       return arrange(rows, (row) => (all || rows.layer[row] === layer) && passes(row), keys);
     });
+  }
+
+  /** The trace whose frames these are; null for what is no video. */
+  private get clip(): string | null {
+    const { view } = this.session;
+    if (view?.inspection?.signal.kind !== 'video' || view.frame === undefined || view.past) return null;
+    return view.id.replace(/@[^@]*$/, '');
+  }
+
+  /** What is to be shown instead of the frame, or is waited for. */
+  private get overClip() {
+    return this.intent.value.clip && this.whole?.trace === this.clip ? this.whole : null;
+  }
+
+  /** Asks for the clip's statistics where they are wanted and not known. */
+  private followClip(): void {
+    const { clip: trace } = this;
+    const ready = this.session.view?.status.state === 'ready';
+    if (!this.intent.value.clip || trace === null || !ready || this.whole?.trace === trace) return;
+    const tell = (answer: Omit<NonNullable<RankingsView['whole']>, 'trace'>) => {
+      if (this.whole?.trace === trace) this.whole = { trace, ...answer };
+      this.requestUpdate();
+    };
+    this.whole = { trace };
+    this.session.host.call('overClip', null).then(
+      (result) => tell({ result }),
+      (error: unknown) => {
+        if (error instanceof OutdatedError) this.whole = null;
+        else tell({ problem: error instanceof Error ? error.message : String(error) });
+      },
+    );
   }
 
   private neuron(row: number): NeuronRef {
@@ -129,7 +176,8 @@ export class RankingsView extends LitElement {
   }
 
   private get curves(): readonly Curve[] {
-    const { layers, names } = this.session;
+    const { layers } = this;
+    const { names } = this.session;
     const shown = this.intent.value.all ? [...layers.keys()] : [this.layer];
     return this.curvesMemo.get([layers, names, shown.join()], () =>
       shown.flatMap((index) => {
@@ -188,7 +236,7 @@ export class RankingsView extends LitElement {
             .order=${this.order}
             .keys=${this.intent.value.keys}
             .selection=${this.session.selection.neurons}
-            .layers=${this.session.layers}
+            .layers=${this.layers}
             .names=${this.session.names}
             .hasRegion=${this.session.region !== null}
             .hasRemovals=${this.session.removals.some((layer) => layer !== undefined)}
@@ -235,7 +283,7 @@ export class RankingsView extends LitElement {
   private toolbar() {
     const { charts } = this.intent.value;
     return html`<div class="toolbar">
-      ${this.filterBox()} ${this.scope()}
+      ${this.filterBox()} ${this.scope()} ${this.frames()}
       <span
         class="summary ellipsis muted number"
         data-testid="rankings-summary"
@@ -388,6 +436,34 @@ export class RankingsView extends LitElement {
     </select>`;
   }
 
+  /** Of a video: what the statistics are over. */
+  private frames() {
+    if (this.clip === null) return nothing;
+    const { clip } = this.intent.value;
+    const choose = (event: Event) => {
+      if (this.whole?.problem) this.whole = null;
+      this.set({ clip: (event.target as HTMLSelectElement).value === 'clip' });
+    };
+    return html`<select
+      class="frames"
+      aria-label="Frames that the statistics are over"
+      data-testid="rankings-frames"
+      @change=${choose}
+    >
+      <option value="frame" .selected=${live(!clip)}>Frame ${this.session.view?.frame ?? ''}</option>
+      <option value="clip" .selected=${live(clip)}>Whole clip</option>
+    </select>`;
+  }
+
+  /** Which frames are shown, when it is not the one that the canvas shows. */
+  private whichFrames(): string[] {
+    const { overClip } = this;
+    if (!overClip) return [];
+    if (overClip.problem) return [overClip.problem];
+    if (!overClip.result) return ['tracing frames of the clip, still of one'];
+    return [`over ${overClip.result.frames.length} frames`];
+  }
+
   /** On what removals were measured, and how sure they are. */
   private howRemoved(all: boolean): string[] {
     const measured = all ? this.session.removals : [this.session.removals[this.layer]];
@@ -406,13 +482,14 @@ export class RankingsView extends LitElement {
 
   private summary(): string {
     if (this.message) return this.message;
-    const { layers } = this.session;
+    const { layers } = this;
     const { all } = this.intent.value;
     const shown = (all ? layers : [layers[this.layer]]).filter((layer) => layer !== undefined);
     const neurons = shown.reduce((sum, layer) => sum + layer.neurons, 0);
     const dead = shown.reduce((sum, layer) => sum + layer.distributedness.dead, 0);
     const one = shown.length === 1 ? shown[0].distributedness : null;
     return [
+      ...this.whichFrames(),
       this.order.length === neurons
         ? plural(neurons, 'neuron')
         : `${integer(this.order.length)} of ${plural(neurons, 'neuron')}`,

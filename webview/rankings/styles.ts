@@ -178,6 +178,7 @@ export const styles = [
         flex: 1 1 160px;
       }
       .scope,
+      .frames,
       .summary {
         order: 1;
       }

@@ -105,9 +105,8 @@ describe('five frames of a decoder', () => {
       }
       expect(stableRank).toBeCloseTo(reference.layers[k].stableRank, 3);
     }
-    expect(findings.objects!.map((object) => object.area)).toEqual(
-      [1, 2, 3].map(() => expect.closeTo(0.25, 1)),
-    );
+    expect(findings.objects).toHaveLength(3);
+    for (const object of findings.objects!) expect(object.area).toBeCloseTo(0.25, 1);
     expect(findings.psnr).toBeCloseTo(reference.psnr, 3);
     expect(findings.frames).toEqual([0, 1, 2, 3, 4]);
   });

@@ -22,7 +22,7 @@ it('the sample’s neurons change where the ball moves, against flow moved elsew
   expect(head.pValue).toBeLessThan(0.05);
   expect(motion.figure.changes).toHaveLength(motion.layers.length);
   const { card } = found;
-  expect(card!.sample).toMatchObject({ frame: 9, pixels: 64 * 128, of: 64 * 128 });
+  expect(card!.sample).toMatchObject({ frames: [9], pixels: 64 * 128, of: 64 * 128 });
   expect(card!.layers.map(({ layer }) => layer)).toEqual(found.layers.map(({ name }) => name));
   const text = findingsMarkdown(found);
   expect(text).toContain('frame 9');
