@@ -21,6 +21,7 @@ test.describe('a video', () => {
   test('is traced, moved through time, opened channel by channel, and its motion seen', async ({
     workbench,
   }) => {
+    test.setTimeout(300_000);
     const { page } = workbench;
     await workbench.openFolder('clip');
     await workbench.trace('nerv.pth');
@@ -115,14 +116,35 @@ test.describe('a video', () => {
       await workbench.shot('video-7-played');
     });
 
+    await test.step('over the clip instead of a frame, neurons are ranked and findings made', async () => {
+      const rankings = await workbench.panel('rankings');
+      await rankings.getByTestId('rankings-frames').selectOption('clip');
+      const summary = rankings.getByTestId('rankings-summary');
+      await expect(summary).toContainText('over 8 frames', { timeout: 60_000 });
+      const whole = await summary.textContent();
+      await workbench.shot('video-8-rankings-of-the-clip');
+      await rankings.getByTestId('rankings-frames').selectOption('frame');
+      await expect(summary).not.toContainText('over 8 frames');
+      expect(`over 8 frames · ${await summary.textContent()}`).not.toBe(whole);
+      await workbench.command('Neural Canvas: Show Findings');
+      const findings = await workbench.panel('findings');
+      await findings.getByTestId('findings-scope').selectOption('clip');
+      await expect(findings.locator('header')).toContainText('8 frames of the clip', { timeout: 90_000 });
+      await workbench.shot('video-9-findings-of-the-clip');
+      await findings.getByRole('button', { name: 'Stop' }).click();
+      await workbench.command('View: Close Editor');
+    });
+
     await test.step('by ablation, the maps are those of channels', async () => {
+      // Under the findings page it was hidden, and is another frame now.
+      const shown = await workbench.panel('canvas');
       await workbench.command('Neural Canvas: Change Method…');
       await page.locator('.quick-input-list').getByText('Ablation').first().click();
-      const note = canvas.getByTestId('note');
+      const note = shown.getByTestId('note');
       await expect(note).toContainText(/\d channels hold half/, { timeout: 60_000 });
       await expect(note).toContainText('what the pixel loses without it');
-      await expect(canvas.getByTestId('group-input')).toHaveCount(0);
-      await workbench.shot('video-8-channels-by-ablation');
+      await expect(shown.getByTestId('group-input')).toHaveCount(0);
+      await workbench.shot('video-10-channels-by-ablation');
     });
     await expect(page.locator('.notification-toast')).toHaveCount(0);
   });

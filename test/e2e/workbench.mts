@@ -55,8 +55,12 @@ export class Workbench {
   }
 
   async command(name: string): Promise<void> {
-    await this.page.keyboard.press('F1');
     const input = this.page.locator('.quick-input-widget input').first();
+    // A webview that is just being made has the focus and no ears yet.
+    await expect(async () => {
+      await this.page.keyboard.press('F1');
+      await expect(input).toBeVisible({ timeout: 3_000 });
+    }).toPass({ timeout: 30_000 });
     await input.fill(`>${name}`);
     await this.page.locator('.quick-input-list').getByText(name).first().click();
   }

@@ -25,7 +25,10 @@ export const styles = [
     .filter {
       position: relative;
       flex: 0 1 280px;
-      min-width: 150px;
+      min-width: 130px;
+    }
+    .frames {
+      flex: none;
     }
     .filter > vscode-icon {
       position: absolute;
