@@ -1,9 +1,12 @@
-/** Opening and closing canvases, over and over: nothing is left behind. `PANELS=200` for longer. */
+/** Opening and closing canvases, over and over: nothing is left behind. `PANELS=200` for longer, and for rounds of all that a person does. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { api, closeAll, siren, traced } from './support';
+import * as vscode from 'vscode';
+import { readFile, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { api, closeAll, inProject, siren, traced } from './support';
 
 const panels = Number(process.env.PANELS ?? 4);
 /** From which on memory is compared: before, what is loaded once and kept counts too much. */
@@ -47,4 +50,40 @@ describe('soak', () => {
     assert.ok(ended.maps <= settledAt.maps + 2, 'what panels showed is kept');
     if (panels >= LONG) assert.ok(ended.mebibytes <= 1.1 * settledAt.mebibytes, 'memory grows');
   });
+
+  // A round takes a quarter of a minute.
+  const rounds = Math.round(panels / 8);
+  (rounds > 1 ? it : it.skip)(
+    `${rounds || 'no'} rounds of saves, findings and comparisons leave nothing behind`,
+    async function () {
+      this.timeout(60_000 + rounds * 30_000);
+      const { sessions, live } = await api();
+      const run = inProject('soak/model.pth');
+      const later = inProject('checkpoints/siren_step0300.pth');
+      await vscode.workspace.fs.createDirectory(inProject('soak'));
+      const kept: number[] = [];
+      try {
+        for (let round = 0; round < rounds; round++) {
+          await vscode.workspace.fs.copy(siren, run, { overwrite: true });
+          const session = await traced(run);
+          await vscode.commands.executeCommand('neuralCanvas.showFindings');
+          await vscode.commands.executeCommand('neuralCanvas.compare', run, [run, later]);
+          const { id } = session.view;
+          await writeFile(run.fsPath, await readFile(later.fsPath));
+          for (const end = Date.now() + 20_000; session.view.id === id && Date.now() < end;) await delay(50);
+          assert.notEqual(session.view.id, id, 'the save was not traced');
+          await closeAll();
+          assert.equal(sessions.active, null);
+          await live.clearHistory();
+          await delay(500);
+          kept.push(resources().maps);
+        }
+      } finally {
+        await closeAll();
+        await vscode.workspace.fs.delete(inProject('soak'), { recursive: true });
+      }
+      this.test!.title += ` ${JSON.stringify({ kept })}`;
+      assert.ok(kept.at(-1)! <= kept[0] + 2, 'what panels showed is kept');
+    },
+  );
 });

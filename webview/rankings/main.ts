@@ -203,7 +203,8 @@ export class RankingsView extends LitElement {
     const name = this.session.view?.name.replace(/\.[^.]*$/, '') ?? 'neurons';
     const bytes = new TextEncoder().encode(csv(this.rows, this.order, this.layerNames));
     try {
-      const saved = await this.session.host.call('save', { suggestedName: `${name}-neurons.csv`, bytes });
+      const suggestedName = `${name}${this.overClip?.result ? '-clip' : ''}-neurons.csv`;
+      const saved = await this.session.host.call('save', { suggestedName, bytes });
       this.message = saved && `Saved ${plural(this.order.length, 'row')} to ${saved}.`;
     } catch (error) {
       if (error instanceof OutdatedError) return;
