@@ -21,9 +21,9 @@ function clipOf(file: string, corrections: Record<string, string> = {}): Clip {
   return new Clip(model, source, engine, { memoryBudget: 2 ** 28, method: 'xinc' }, undefined);
 }
 
-async function subjectOfClip(clip: Clip, cancel = neverCancelled): Promise<Subject> {
+async function subjectOfClip(clip: Clip): Promise<Subject> {
   const shown = await clip.trace(0, { cancel: neverCancelled });
-  return clipSubject(clip, shown, cancel, quiet);
+  return clipSubject(clip, shown, neverCancelled, quiet);
 }
 
 interface Reference {
@@ -173,15 +173,25 @@ it('takes fewer frames of large networks, the first and the last among them', ()
   expect(few).toEqual([0, clip.frames - 1]);
 });
 
-it('stops when told to', async () => {
-  let asked = 0;
+it('stops when told to, between frames', async () => {
+  const clip = clipOf('test/fixtures/video/nerv.pt');
+  const shown = await clip.trace(0, { cancel: neverCancelled });
+  const seen: string[] = [];
+  let cancelled = false;
   const cancel = {
-    cancelled: false,
+    get cancelled() {
+      return cancelled;
+    },
     throwIfCancelled() {
-      if (++asked > 5) throw new CancelledError();
+      if (cancelled) throw new CancelledError();
     },
   };
-  await expect(subjectOfClip(clipOf('test/fixtures/video/nerv.pt'), cancel)).rejects.toThrow(CancelledError);
+  const stopped = clipSubject(clip, shown, cancel, (detail) => {
+    if (seen.at(-1) !== detail) seen.push(detail);
+    cancelled = seen.length === 2;
+  });
+  await expect(stopped).rejects.toThrow(CancelledError);
+  expect(seen).toEqual(['Tracing frame 0, 1 of 5', 'Tracing frame 1, 2 of 5']);
 });
 
 it('needs more than one frame', async () => {
