@@ -1,6 +1,6 @@
 /**
  * Ends the worker in the middle of traces, as a process of its own: `node ending.js WORKER CHECKPOINT HOW`.
- * `dispose` ends it at 12 moments; `exit` leaves the process while it traces.
+ * `dispose` ends it at six moments; `exit` leaves the process while it traces.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkerClient, WorkerDiedError } from '../../../src/worker/client';
@@ -21,10 +21,10 @@ function tracing(client: WorkerClient): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  for (let i = 0; how === 'dispose' && i < 12; i++) {
+  for (let i = 0; how === 'dispose' && i < 6; i++) {
     const client = new WorkerClient(script);
     await tracing(client);
-    await delay(20 * i);
+    await delay(40 * i);
     await client.dispose();
   }
   if (how === 'exit') {

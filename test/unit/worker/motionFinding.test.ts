@@ -8,7 +8,9 @@ import { Service } from '../../../src/worker/service';
 it('the sample’s neurons change where the ball moves, against flow moved elsewhere', async () => {
   const service = new Service();
   const file = path.resolve('samples/video/checkpoints/nerv.pth');
-  const options = { file, corrections: {}, method: 'xinc', memoryBudget: 2 ** 30, frame: 9 } as const;
+  // The first block has most of the kernels, and its card most of the time.
+  const layers = ['layers.1.conv.conv', 'layers.2.conv.conv', 'head_layers.2'];
+  const options = { file, corrections: {}, method: 'xinc', memoryBudget: 2 ** 30, frame: 9, layers } as const;
   await service.call('trace', { trace: 'a', options }, () => {}, neverCancelled);
   const found = await service.call('findings', { trace: 'a' }, () => {}, neverCancelled);
   const { motion } = found;
@@ -32,7 +34,7 @@ it('the sample’s neurons change where the ball moves, against flow moved elsew
   expect(html).toContain('what moves at frame 8');
   expect(html).toContain('output channels taken away');
   // Clusters by place: those over the ball's path change with it, against the flow moved elsewhere.
-  const grouping = { features: 'space', seed: 0, layers: [3], clusters: 3 } as const;
+  const grouping = { features: 'space', seed: 0, layers: [2], clusters: 3 } as const;
   const { summaries } = await service.call(
     'cluster',
     { trace: 'a', options: grouping },
