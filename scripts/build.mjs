@@ -71,6 +71,7 @@ async function configurations() {
         extension: 'src/extension.ts',
         worker: 'src/worker/main.ts',
         tiles: 'src/worker/tiles.ts',
+        layout: 'src/worker/layoutThread.ts',
         tensorflow: 'src/engine/tfjs/library.ts',
         code: 'src/code/worker.ts',
       },

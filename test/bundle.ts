@@ -3,7 +3,12 @@ import { build } from 'esbuild';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
-const ours = { cli: 'src/cli/main.ts', worker: 'src/worker/main.ts', tiles: 'src/worker/tiles.ts' } as const;
+const ours = {
+  cli: 'src/cli/main.ts',
+  worker: 'src/worker/main.ts',
+  tiles: 'src/worker/tiles.ts',
+  layout: 'src/worker/layoutThread.ts',
+} as const;
 
 /**
  * @param outdir inside the project, so that the bundles find onnxruntime-node

@@ -1,8 +1,8 @@
 /** Neurons grouped by where in the picture they contribute (tracing.md §4). */
-import { UMAP } from 'umap-js';
 import { UsageError, type CancelToken } from '../errors';
 import { affinities as meanDeviations, deviations, renumbered, shuffle } from './affinity';
 import { pearson } from './correlation';
+import { layOutHere, type LayOut } from './layout';
 import { PreviewAccumulator } from './previews';
 import { sampleIndices, seededRandom } from './random';
 import { kmeansCentres, partition, pause, type Partition } from './regions';
@@ -19,8 +19,6 @@ import { randomShifts, shifted } from './video/motionChance';
 
 /** Candidates for the suggested number of clusters. */
 const SUGGESTED = { from: 2, to: 12 };
-const NEIGHBOURS = 15;
-const MIN_DIST = 0.1;
 /** Neurons that the silhouette is computed on: it takes time in their square. */
 const SILHOUETTE_SAMPLE = 1500;
 const NEAREST = 12;
@@ -74,6 +72,7 @@ const SLACK = 0.05;
  * Lays neurons out in the plane: neurons that contribute to like regions of the picture lie close.
  * A neuron's vector is its |map|, min–max normalised, averaged over each region. Neurons of further networks
  * are measured on the regions of the first one's picture; all of their layers take part.
+ * @param layOut where the layout is made
  * @throws CancelledError @throws UsageError when no neuron contributes anything, or pictures differ in size
  */
 export async function embedNeurons(
@@ -83,6 +82,7 @@ export async function embedNeurons(
   cancel: CancelToken,
   onProgress: Progress,
   moving?: Moving,
+  layOut: LayOut = layOutHere,
 ): Promise<Embedding> {
   const [trace, ...others] = traces;
   const { height, width } = trace.inr.signal;
@@ -138,7 +138,7 @@ export async function embedNeurons(
           onProgress('Comparing with motion', 0.6 + 0.1 * fraction),
         )
       : undefined;
-  const points = await umap(vectors, options.seed, cancel, (fraction) =>
+  const points = await layOut(vectors, options.seed, cancel, (fraction) =>
     onProgress('Laying neurons out by likeness', 0.7 + 0.2 * fraction),
   );
   const data = new Float32Array(neurons.length * size.height * size.width);
@@ -298,33 +298,6 @@ async function describe(
     random: byNeuron(kind.random, kind),
   }));
   return { size, vectors, maps, affinities };
-}
-
-/** UMAP to two dimensions. @param vectors at least one @throws CancelledError */
-async function umap(
-  vectors: number[][],
-  seed: number,
-  cancel: CancelToken,
-  progress: (fraction: number) => void,
-): Promise<[number, number][]> {
-  // A handful of points has no neighbourhoods to keep: a row shows all there is.
-  if (vectors.length < 4) return vectors.map((_, i) => [i, 0]);
-  const reduction = new UMAP({
-    nComponents: 2,
-    nNeighbors: Math.min(NEIGHBOURS, vectors.length - 1),
-    minDist: MIN_DIST,
-    random: seededRandom(seed),
-  });
-  await pause(cancel);
-  const epochs = reduction.initializeFit(vectors);
-  for (let epoch = 0; epoch < epochs; epoch++) {
-    if (epoch % 8 === 0) {
-      await pause(cancel);
-      progress(epoch / epochs);
-    }
-    reduction.step();
-  }
-  return reduction.getEmbedding().map(([x, y]) => [x, y]);
 }
 
 /**

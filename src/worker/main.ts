@@ -5,6 +5,7 @@ import { countNativeCallsWith, endNativeCalls } from '../engine/nativeCalls';
 import { CancelledError, type CancelToken } from '../errors';
 import { serialiseError } from './errors';
 import { handedOver } from './handOver';
+import { layOutIn, layoutScript } from './layout';
 import { Pool, tilesScript } from './pool';
 import type { ThreadData } from './poolProtocol';
 import type { CallMessage, WorkerMessage } from './protocol';
@@ -23,7 +24,7 @@ process.once('exit', () => endNativeCalls(own));
 serveCalls(port);
 
 function serveCalls(port: MessagePort): void {
-  const service = new Service(new Pool(tilesScript()));
+  const service = new Service(new Pool(tilesScript()), layOutIn(layoutScript()));
   port.on('message', (message: CallMessage) => {
     const { id, call, params } = message;
     const flag = new Int32Array(message.cancel);

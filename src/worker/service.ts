@@ -7,6 +7,7 @@ import type { Engine } from '../engine/types';
 import type { Inr } from '../inr/types';
 import { clusterEmbedding, embedNeurons, type Embedding } from '../tracing/clustering';
 import { compare } from '../tracing/compare/compare';
+import type { LayOut } from '../tracing/layout';
 import { psnr, toRgba } from '../tracing/picture';
 import type { Subject } from '../tracing/subject';
 import { traceInr, type Trace } from '../tracing/trace';
@@ -150,8 +151,14 @@ export class Service {
   private readonly traces = new Map<string, LiveTrace>();
   readonly engines = new EngineChooser();
 
-  /** @param pool threads that share a trace; without them it runs in this one */
-  constructor(private readonly pool?: Pool) {}
+  /**
+   * @param pool threads that share a trace; without them it runs in this one
+   * @param layOut where neurons are laid out; in this thread when undefined
+   */
+  constructor(
+    private readonly pool?: Pool,
+    private readonly layOut?: LayOut,
+  ) {}
 
   call<K extends CallName>(
     call: K,
@@ -299,7 +306,15 @@ export class Service {
         const traces = [live.trace, ...others.map((other) => this.live(other).trace)];
         const moving = live.video && (await movingAt(live.video, live.trace, cancel));
         try {
-          live.embedding = await embedNeurons(traces, layout, live.regions, cancel, phase, moving);
+          live.embedding = await embedNeurons(
+            traces,
+            layout,
+            live.regions,
+            cancel,
+            phase,
+            moving,
+            this.layOut,
+          );
         } finally {
           moving?.neighbour.dispose();
         }

@@ -39,13 +39,17 @@ describe('soak', () => {
       assert.equal(sessions.active, null);
       if (i === Math.floor(panels / 10) || (panels < 10 && i === 0)) settledAt = resources();
     }
-    const ended = resources();
     assert.ok(settledAt);
+    const before = settledAt;
+    // A socket or a file more or less is the editor's own coming and going, and some close a little later.
+    const within = ({ handles, files }: typeof before) =>
+      handles <= 1.1 * before.handles + 2 && files <= 1.1 * before.files + 4;
+    let ended = resources();
+    for (const end = Date.now() + 10_000; !within(ended) && Date.now() < end; ended = resources())
+      await delay(250);
     // The runner prints titles: the way for figures out of the extension host.
     this.test!.title += ` ${JSON.stringify({ settledAt, ended })}`;
-    // A socket or a file more or less is the editor's own coming and going.
-    assert.ok(ended.handles <= 1.1 * settledAt.handles + 2, 'handles grow');
-    assert.ok(ended.files <= 1.1 * settledAt.files + 4, 'open files grow');
+    assert.ok(within(ended), `handles or files grow: ${process.getActiveResourcesInfo().join(' ')}`);
     // One session's maps are more than that.
     assert.ok(ended.maps <= settledAt.maps + 2, 'what panels showed is kept');
     if (panels >= LONG) assert.ok(ended.mebibytes <= 1.1 * settledAt.mebibytes, 'memory grows');
@@ -54,7 +58,7 @@ describe('soak', () => {
   // A round takes a quarter of a minute.
   const rounds = Math.round(panels / 8);
   (rounds > 1 ? it : it.skip)(
-    `${rounds || 'no'} rounds of saves, findings and comparisons leave nothing behind`,
+    `${rounds > 1 ? rounds : 'no'} rounds of saves, findings and comparisons leave nothing behind`,
     async function () {
       this.timeout(60_000 + rounds * 30_000);
       const { sessions, live } = await api();
