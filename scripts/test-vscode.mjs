@@ -68,6 +68,12 @@ async function project() {
   // A picture so large that its trace can be cancelled at leisure.
   await cp(path.join(root, 'test/fixtures/inr/siren-coin.pt'), path.join(folder, 'wide.pt'));
   await writeFile(path.join(folder, 'wide.json'), JSON.stringify({ height: 1500, width: 2000 }));
+  // Findings of every trace would take both cores from the next one.
+  await mkdir(path.join(folder, '.vscode'));
+  await writeFile(
+    path.join(folder, '.vscode/settings.json'),
+    JSON.stringify({ 'neuralCanvas.findings.automatic': false }),
+  );
 }
 
 async function inDesktop() {

@@ -3,6 +3,11 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { commandLine, expect, test } from './workbench.mjs';
 
+// As it is without settings: findings are made after every trace.
+test.use({
+  files: { '.vscode/settings.json': JSON.stringify({ 'workbench.colorTheme': 'Default Dark Modern' }) },
+});
+
 test('findings: opened from the canvas, filled in the background, linked to the other panels', async ({
   workbench,
 }) => {
