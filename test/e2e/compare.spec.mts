@@ -1,4 +1,5 @@
 /** Two checkpoints side by side, a marked region, and neurons switched off, as a person does it. */
+import { findings } from './axe.mjs';
 import { expect, test } from './workbench.mjs';
 
 test('compares two checkpoints chosen in the Explorer', async ({ workbench }) => {
@@ -23,6 +24,7 @@ test('compares two checkpoints chosen in the Explorer', async ({ workbench }) =>
   await expect(compare.getByTestId('compare-reason')).toContainText('matched by place');
   await expect(compare.getByTestId('compare-pair').first()).toContainText(/#\d+/);
   await workbench.shot('compare');
+  expect(await findings(compare), 'what axe-core finds serious').toEqual([]);
 });
 
 test('marks a region, ranks neurons in it, and switches the strongest off', async ({ workbench }) => {

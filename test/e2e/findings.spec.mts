@@ -1,6 +1,7 @@
 /** The findings page, as a person uses it in a real VS Code with the packaged extension. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { findings as axe } from './axe.mjs';
 import { commandLine, expect, test } from './workbench.mjs';
 
 // As it is without settings: findings are made after every trace.
@@ -31,6 +32,7 @@ test('findings: opened from the canvas, filled in the background, linked to the 
   });
   await expect(findings.getByTestId('finding-signs')).toContainText('Looked for and not found');
   await workbench.shot('findings-dark');
+  expect(await axe(findings), 'what axe-core finds serious').toEqual([]);
 
   await test.step('a neuron named in a finding is selected in the ranking', async () => {
     const neuron = distributed.locator('button.neuron').first();

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, saveAs, test } from './workbench.mjs';
+import { findings } from './axe.mjs';
 
 test('neurons are filtered, sorted by two columns, saved, and marked in the plot of clusters', async ({
   workbench,
@@ -99,5 +100,9 @@ test('neurons are filtered, sorted by two columns, saved, and marked in the plot
     // Coloured by cluster: one plot for each of the five layers.
     await expect(clusters.getByTestId('clusters-multiples').getByRole('listitem')).toHaveCount(5);
     await workbench.shot('clusters-multiples');
+  });
+
+  await test.step('axe-core finds nothing serious', async () => {
+    for (const panel of [canvas, rankings, clusters]) expect(await findings(panel)).toEqual([]);
   });
 });

@@ -39,6 +39,7 @@ export class CompareView extends LitElement {
         height: 100vh;
         overflow: hidden;
         container-type: inline-size;
+        background: var(--vscode-editor-background);
       }
       header {
         display: flex;
@@ -149,6 +150,9 @@ export class CompareView extends LitElement {
       td button {
         padding: 0;
         text-align: left;
+      }
+      tbody tr[aria-selected='true'] .from {
+        color: inherit;
       }
       .from {
         color: var(--muted);

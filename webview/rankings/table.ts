@@ -424,19 +424,22 @@ export class RankingsTable extends LitElement {
         <button
           type="button"
           title="${title}. Click to sort, Shift+click to sort by it next."
-          aria-label=${rank > 0 ? `${label}, sorted ${direction} as number ${rank + 1}` : label}
           tabindex=${column === this.focusedHeader ? 0 : -1}
           data-column=${column}
           @click=${sort}
         >
-          <span class="ellipsis">${label}</span>
+          <span class="ellipsis">${label}</span>${
+            rank > 0
+              ? html`<span class="visually-hidden">, sorted ${direction} as number ${rank + 1}</span>`
+              : nothing
+          }
           ${
             direction &&
             html`<vscode-icon
                 name=${direction === 'descending' ? 'arrow-small-down' : 'arrow-small-up'}
                 size="14"
               ></vscode-icon
-              >${this.keys.length > 1 ? html`<span class="order">${rank + 1}</span>` : nothing}`
+              >${this.keys.length > 1 ? html`<span class="order" aria-hidden="true">${rank + 1}</span>` : nothing}`
           }
         </button>
       </div>
