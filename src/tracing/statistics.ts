@@ -22,7 +22,8 @@ export interface LayerShare {
   readonly signed: Float64Array;
   readonly largest: Float64Array;
   readonly pixels: Uint32Array;
-  readonly counts: Int32Array;
+  /** Of each bin; zeros of a large layer of a large picture are thousands of millions. */
+  readonly counts: Uint32Array;
   readonly previews: Float32Array;
   readonly area: number;
 }
@@ -36,7 +37,7 @@ export class LayerAccumulator {
   private readonly signed: Float64Array;
   private readonly largest: Float64Array;
   private readonly pixels: Uint32Array;
-  private readonly counts: Int32Array;
+  private readonly counts: Uint32Array;
   private readonly previews: PreviewAccumulator;
   private readonly blockPixels: number;
   /** Contributions of the pixels at hand, `[neurons, blockPixels]`. */
@@ -58,7 +59,7 @@ export class LayerAccumulator {
     this.signed = begun?.signed ?? new Float64Array(n);
     this.largest = begun?.largest ?? new Float64Array(n);
     this.pixels = begun?.pixels ?? new Uint32Array(n);
-    this.counts = begun?.counts ?? new Int32Array(BINS);
+    this.counts = begun?.counts ?? new Uint32Array(BINS);
     this.area = begun?.area ?? 0;
     this.previews = new PreviewAccumulator(n, height, width, begun?.previews);
     this.blockPixels = Math.min(MAX_BLOCK_PIXELS, Math.max(64, 2 ** Math.floor(Math.log2(BLOCK / n))));
@@ -176,7 +177,7 @@ export class Thresholds {
   private readonly all: number;
 
   /** @param counts number of contributions in each bin of magnitudes */
-  constructor(private readonly counts: Int32Array) {
+  constructor(private readonly counts: Int32Array | Uint32Array | Float64Array) {
     let total = 0;
     let all = 0;
     for (let bin = 0; bin < BINS; bin++) {
@@ -191,7 +192,7 @@ export class Thresholds {
 
   /** Those of several frames' contributions together. */
   static together(frames: readonly Thresholds[]): Thresholds {
-    const counts = new Int32Array(BINS);
+    const counts = new Float64Array(BINS);
     for (const frame of frames) addTo(counts, frame.counts);
     return new Thresholds(counts);
   }
