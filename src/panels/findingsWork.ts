@@ -2,7 +2,6 @@ import path from 'node:path';
 import { CancelledError } from '../errors';
 import type { FindingsDocument } from '../findings/document';
 import type { WorkerClient } from '../worker/client';
-import { isFolder } from '../worker/frames';
 import type { HostMessage } from './protocol';
 
 export interface FindingsChange {
@@ -43,17 +42,17 @@ export class FindingsWork {
     this.work?.abort();
     const work = (this.work = new AbortController());
     const current = () => this.work === work;
-    // What one picture says of one frame, it does not say of others.
-    const file = objects === null ? null : path.resolve(this.folder, objects);
-    this.objects = clip && file !== null && !isFolder(file) ? null : objects;
+    // What one picture says of one frame, it does not say of others; a folder has one for each.
+    this.objects = clip && objects !== null && /\.png$/i.test(objects) ? null : objects;
     this.clip = clip;
+    const file = this.objects === null ? undefined : path.resolve(this.folder, this.objects);
     this.error = null;
     this.working = { detail: 'Waiting', fraction: 0 };
     this.tell(this.message);
     try {
       const findings = await this.client.call(
         'findings',
-        { trace, clip, ...(this.objects !== null && { objects: file! }) },
+        { trace, clip, ...(file !== undefined && { objects: file }) },
         {
           signal: work.signal,
           onEvent: (event) => {

@@ -127,6 +127,13 @@ export class FindingsView extends LitElement {
             <div class="choices">
               <vscode-button @click=${() => this.analyse({})}>Analyse Again</vscode-button>
               ${
+                clip
+                  ? html`<vscode-button secondary @click=${() => this.analyse({ clip: false })}
+                      >Analyse the Frame</vscode-button
+                    >`
+                  : nothing
+              }
+              ${
                 objects === null
                   ? nothing
                   : html`<vscode-button secondary @click=${() => this.analyse({ objects: null })}
