@@ -61,4 +61,14 @@ export interface CancelToken {
   throwIfCancelled(): void;
 }
 
+/** @param isCancelled asked at every look at the token */
+export const cancelWhen = (isCancelled: () => boolean): CancelToken => ({
+  get cancelled() {
+    return isCancelled();
+  },
+  throwIfCancelled() {
+    if (isCancelled()) throw new CancelledError();
+  },
+});
+
 export const neverCancelled: CancelToken = { cancelled: false, throwIfCancelled() {} };

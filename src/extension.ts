@@ -12,6 +12,7 @@ import type { TraceTool } from './agents/traceTool';
 import { registerLive } from './live/register';
 import type { Live } from './live/live';
 import type { Selection } from './panels/protocol';
+import { TracingResources } from './panels/resources';
 import type { SweepPanels } from './panels/sweepPanel';
 import { Sessions } from './panels/sessions';
 import { CodeClient } from './code/client';
@@ -39,9 +40,11 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     const choice = setting<unknown>('engine', 'auto');
     return isEngineChoice(choice) ? choice : 'auto';
   };
-  const client = new WorkerClient(path.join(context.extensionPath, 'dist', 'worker.js'), engine, () =>
-    Math.max(2048, setting('memoryBudget', 1024)),
-  );
+  const client = new WorkerClient(path.join(context.extensionPath, 'dist', 'worker.js'), {
+    engine,
+    heapMegabytes: () => Math.max(2048, setting('memoryBudget', 1024)),
+    warn: (message) => log.warn(message),
+  });
   const selectionKey = (file: vscode.Uri) => `selection:${file.toString()}`;
   const correctionKey = (file: vscode.Uri) => `corrections:${file.toString()}`;
   const corrections = {
@@ -49,20 +52,20 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     set: (file: vscode.Uri, values: Readonly<Record<string, string>>) =>
       workspaceState.update(correctionKey(file), values),
   };
-  const memoryBudget = () =>
-    vscode.workspace.getConfiguration('neuralCanvas').get<number>('memoryBudget', 1024) * 2 ** 20;
+  const tracing = new TracingResources(context.globalStorageUri);
+  const resources = (sharers?: number) => tracing.of(sharers);
   const compare = new Compare({
     extension: extensionUri,
     client,
     log,
     corrections: corrections.get,
-    memoryBudget,
+    resources,
   });
   const sessions = new Sessions({
     client,
     log,
     corrections: corrections.get,
-    memoryBudget,
+    resources,
     analyseUnasked: () =>
       vscode.workspace.getConfiguration('neuralCanvas').get<boolean>('findings.automatic', true),
     remember: (file, selection) => void workspaceState.update(selectionKey(file), selection),
@@ -77,6 +80,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     log,
     corrections: corrections.get,
     engine,
+    resources,
   });
   const commands = new Commands(
     extensionUri,
@@ -129,6 +133,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
     vscode.commands.registerCommand('neuralCanvas.openSample', (name?: unknown) => commands.openSample(name)),
     vscode.commands.registerCommand('neuralCanvas.change', (target?: unknown) => commands.change(target)),
     vscode.commands.registerCommand('neuralCanvas.refresh', () => tree.refresh()),
+    vscode.commands.registerCommand('neuralCanvas.clearCache', () => tracing.clearCache()),
     vscode.commands.registerCommand('neuralCanvas.showLog', () => commands.showLog()),
     vscode.commands.registerCommand('neuralCanvas.copyCommandLine', () => commands.copyCommandLine()),
   );

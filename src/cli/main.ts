@@ -1,7 +1,7 @@
 /** The command line. Its options, output and exit codes are a contract (docs/command-line.md). */
 import path from 'node:path';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import { CancelledError, NotRecognisedError, UsageError, UserError, type CancelToken } from '../errors';
+import { cancelWhen, NotRecognisedError, UsageError, UserError } from '../errors';
 import { formats } from '../checkpoint/open';
 import { engineNamed } from '../engine/choices';
 import { endNativeCalls, nativeCalls } from '../engine/nativeCalls';
@@ -52,6 +52,7 @@ const USAGE = `Usage: neural-canvas COMMAND FILE [options]
   --engine NAME            what computes: onnxruntime, tensorflow (TensorFlow.js), or auto, the first that loads
   --method xinc|gradient|ablation  what a neuron's map is; xinc by default
   --baseline zero|mean     what an ablated neuron puts out; zero by default
+  --cache DIR              keeps traces there, at most 1 GB, and takes them from there the next time
   --report FILE.html       what the trace says about the network, with the evidence, as one page;
                            .json and .md are written as such
   --objects FILE.png|DIR   label picture, for the report: which neurons draw which object; of a video
@@ -91,6 +92,7 @@ const tracing = {
   objects: { type: 'string' },
   report: { type: 'string' },
   csv: { type: 'string' },
+  cache: { type: 'string' },
   text: { type: 'boolean' },
   maps: { type: 'string' },
   reconstruction: { type: 'string' },
@@ -104,8 +106,9 @@ const clustering = {
   seed: { type: 'string' },
 } as const satisfies ParseArgsOptionsConfig;
 
-/** Bytes the activations may take; the extension has a setting for it. */
+/** Bytes that activations may take, and a folder of traces; the extension has settings for them. */
 const MEMORY_BUDGET = 2 ** 30;
+const CACHE_BYTES = 1e9;
 
 function parse<T extends ParseArgsOptionsConfig>(args: string[], options: T) {
   try {
@@ -152,21 +155,13 @@ function frameOrTime({ frame, time }: { frame?: string; time?: string }) {
 }
 
 class Run {
-  private readonly service = new Service(new Pool(tilesScript()));
+  private readonly service = new Service(new Pool(tilesScript()), undefined, (message) =>
+    process.stderr.write(`${message}\n`),
+  );
   private cancelled = false;
-  private readonly cancel: CancelToken;
+  private readonly cancel = cancelWhen(() => this.cancelled);
 
   constructor() {
-    // `this` inside the literal would be the token itself.
-    const isCancelled = () => this.cancelled;
-    this.cancel = {
-      get cancelled() {
-        return isCancelled();
-      },
-      throwIfCancelled() {
-        if (isCancelled()) throw new CancelledError();
-      },
-    };
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (this.cancelled = true));
   }
 
@@ -228,6 +223,9 @@ async function traceAs(
         method,
         ...(baseline && { baseline }),
         memoryBudget: MEMORY_BUDGET,
+        ...(values.cache !== undefined && {
+          cache: { folder: path.resolve(values.cache), bytes: CACHE_BYTES },
+        }),
         ...(values.config !== undefined && { config: path.resolve(values.config) }),
         ...(values.target !== undefined && { target: path.resolve(values.target) }),
         ...(values.layers !== undefined && { layers: values.layers.split(',') }),

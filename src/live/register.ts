@@ -2,6 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { TOOL, TraceTool } from '../agents/traceTool';
 import { fileOf } from '../panels/commands';
+import type { Resources } from '../panels/resources';
 import type { EngineChoice } from '../engine/choices';
 import type { CheckpointTree } from '../panels/checkpointTree';
 import { SweepPanels } from '../panels/sweepPanel';
@@ -18,6 +19,7 @@ interface Parts {
   readonly log: vscode.LogOutputChannel;
   corrections(file: vscode.Uri): Readonly<Record<string, string>>;
   engine(): EngineChoice;
+  resources(): Resources;
 }
 
 const PINS = 'pinned';
@@ -42,7 +44,7 @@ export function registerLive(
     file: file.fsPath,
     corrections: parts.corrections(file),
     method: 'xinc',
-    memoryBudget: setting('memoryBudget', 1024) * 2 ** 20,
+    ...parts.resources(),
   });
   const live = new Live({
     client,

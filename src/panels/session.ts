@@ -8,6 +8,7 @@ import { FindingsWork, type FindingsChange } from './findingsWork';
 import type { FloatMap, Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
 import { FrameWork } from './frameWork';
 import { RegionWork } from './regionWork';
+import type { Resources } from './resources';
 import { MOST_MAPS, sharpMaps } from './sharpMaps';
 import type { LinkView } from './link';
 import { RemovalWork } from './removalWork';
@@ -33,7 +34,7 @@ export interface SessionHost {
   readonly log: vscode.LogOutputChannel;
   /** Names and values the person corrected for this file. */
   corrections(file: vscode.Uri): Readonly<Record<string, string>>;
-  memoryBudget(): number;
+  resources(sharers?: number): Resources;
   /** Whether findings are computed before anybody asks for them. */
   analyseUnasked(): boolean;
   /** Remembers what was selected, so that it is found again after a reload. */
@@ -270,7 +271,7 @@ export class TraceSession implements vscode.Disposable {
       file: this.uri.fsPath,
       corrections: this.host.corrections(this.uri),
       method: this.method,
-      memoryBudget: this.host.memoryBudget(),
+      ...this.host.resources(),
       ...(this.chosen.frame > 0 && { frame: this.chosen.frame, nearestFrame: true }),
       ...(this.allLayers && { layers: this.allLayers }),
     };
@@ -546,7 +547,7 @@ export class TraceSession implements vscode.Disposable {
             file: other.uri.fsPath,
             corrections: this.host.corrections(other.uri),
             method: 'xinc',
-            memoryBudget: this.host.memoryBudget() / 2,
+            ...this.host.resources(2),
           },
         },
         { signal },

@@ -32,7 +32,7 @@ export class SweepPanels implements vscode.Disposable, vscode.WebviewPanelSerial
   private readonly client: WorkerClient;
 
   constructor(private readonly host: SweepHost) {
-    this.client = new WorkerClient(host.worker, () => host.engine());
+    this.client = new WorkerClient(host.worker, { engine: () => host.engine() });
   }
 
   async trace(target?: unknown): Promise<void> {

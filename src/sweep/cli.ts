@@ -117,7 +117,7 @@ export async function sweep(
   const abort = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
   const engine = engineNamed(values.engine ?? (plan.options.engine as string | undefined) ?? 'auto');
-  const clients = Array.from({ length: jobs }, () => new WorkerClient(worker, () => engine));
+  const clients = Array.from({ length: jobs }, () => new WorkerClient(worker, { engine: () => engine }));
   let done = 0;
   try {
     await runSweep({

@@ -3,10 +3,11 @@ import { neverCancelled, type CancelToken } from '../errors';
 import type { Inr, TracedLayer } from '../inr/types';
 import type { FloatMap, NeuronRef, PixelProbe } from '../worker/protocol';
 import type { Ablated, Baseline } from './ablation';
+import type { Gathered } from './cache';
 import { evaluate, type ActivationTile, type ContributionFormula } from './contributions';
 import { shownPicture } from './picture';
 import type { PictureValues } from './regions';
-import { countAbove, distributedness, type LayerAccumulator, type Thresholds } from './statistics';
+import { countAbove, distributedness, Thresholds, type LayerAccumulator } from './statistics';
 import type { Trace, Traced } from './trace';
 import type { Completeness, LayerTrace } from './types';
 
@@ -18,6 +19,7 @@ export abstract class ContributionTrace implements Trace {
   /** `[H, W, C]`, unclamped. */
   reconstruction: Float32Array = new Float32Array(0);
   private readonly allThresholds: Thresholds[] = [];
+  restored = false;
   abstract get completeness(): Completeness;
 
   /** @param size of what is drawn */
@@ -50,6 +52,24 @@ export abstract class ContributionTrace implements Trace {
   ): Promise<Ablated>;
 
   abstract dispose(): void;
+
+  gathered(): Gathered {
+    return {
+      layers: this.layers.map((layer, index) => ({ layer, counts: this.allThresholds[index].packed() })),
+      completeness: this.completeness,
+      reconstruction: this.reconstruction,
+    };
+  }
+
+  /** Takes up what an earlier trace of the same gathered. */
+  restore({ layers, reconstruction }: Gathered): void {
+    this.restored = true;
+    this.reconstruction = reconstruction!;
+    for (const [index, { layer, counts }] of layers.entries()) {
+      this.layers[index] = layer;
+      this.allThresholds[index] = Thresholds.of(counts);
+    }
+  }
 
   /** A layer from all that was gathered of it. */
   protected described(index: number, accumulator: LayerAccumulator): LayerTrace {

@@ -34,12 +34,13 @@ export class MethodTrace extends PictureTrace {
   constructor(
     inr: Inr,
     engine: Engine,
+    runPass: RunPass,
     wanted: readonly TracedLayer[],
     memoryBudget: number,
     private readonly method: Exclude<Method, 'xinc'>,
     private readonly baseline: Baseline,
   ) {
-    super(inr, engine, wanted, 1, 0);
+    super(inr, engine, runPass, wanted, 1, 0);
     this.traced.forEach((traced, i) => {
       this.traced[i] = { ...traced, formula: this.definition(traced.layer), kept: undefined };
     });
@@ -47,12 +48,7 @@ export class MethodTrace extends PictureTrace {
     this.keep = values * Float32Array.BYTES_PER_ELEMENT <= memoryBudget;
   }
 
-  override async run(
-    runPass: RunPass,
-    cancel: CancelToken,
-    progress?: (fraction: number) => void,
-  ): Promise<void> {
-    this.runPass = runPass;
+  override async run(cancel: CancelToken, progress?: (fraction: number) => void): Promise<void> {
     const { channels } = this.inr.signal;
     const { output } = this.inr.graph;
     this.reconstruction = new Float32Array(this.pixels * channels);

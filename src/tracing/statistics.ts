@@ -170,6 +170,12 @@ const binCentres = new Float32Array(
     .buffer,
 );
 
+/** A histogram of magnitudes, without its empty bins. */
+export interface PackedCounts {
+  readonly bins: Uint32Array;
+  readonly counts: Float64Array;
+}
+
 /** Thresholds on magnitudes, read off their histogram. */
 export class Thresholds {
   private readonly total: number;
@@ -188,6 +194,20 @@ export class Thresholds {
     }
     this.total = total;
     this.all = all;
+  }
+
+  /** What `packed` gave. */
+  static of({ bins, counts }: PackedCounts): Thresholds {
+    const all = new Float64Array(BINS);
+    bins.forEach((bin, k) => (all[bin] = counts[k]));
+    return new Thresholds(all);
+  }
+
+  /** The bins that are not empty: some twentieth of them. */
+  packed(): PackedCounts {
+    const bins: number[] = [];
+    for (let bin = 0; bin < BINS; bin++) if (this.counts[bin] > 0) bins.push(bin);
+    return { bins: Uint32Array.from(bins), counts: Float64Array.from(bins, (bin) => this.counts[bin]) };
   }
 
   /** Those of several frames' contributions together. */

@@ -1,6 +1,6 @@
 import { inOrder, runTiles } from '../engine/tiles';
 import type { Engine, EngineTensor } from '../engine/types';
-import { neverCancelled, UsageError, type CancelToken } from '../errors';
+import { cancelWhen, neverCancelled, UsageError, type CancelToken } from '../errors';
 import { fillCoordinates } from '../inr/coordinates';
 import type { Inr, TracedLayer } from '../inr/types';
 import type { FloatMap, NeuronRef, PixelProbe } from '../worker/protocol';
@@ -10,6 +10,7 @@ import {
   type ActivationTile,
   type ContributionFormula,
 } from './contributions';
+import type { Gathered, TraceCache, TraceKey } from './cache';
 import { ContributionTrace } from './contributionTrace';
 import { chosenLayers } from './chosenLayers';
 import { Ablations, type Ablated, type Baseline } from './ablation';
@@ -38,6 +39,8 @@ export interface TraceOptions {
   readonly runPass?: RunPass;
   /** Frame of a video; a fraction lies between two. 0 when undefined. */
   readonly frame?: number;
+  /** Traces that were made before are taken from there; none when undefined. */
+  readonly cache?: TraceCache;
   readonly onLayer?: (index: number, layer: LayerTrace) => void;
   /** What is being done, and the part of the whole that is done. */
   readonly onProgress?: (detail: string, fraction: number) => void;
@@ -46,7 +49,7 @@ export interface TraceOptions {
 export interface Traced {
   readonly layer: TracedLayer;
   readonly formula: ContributionFormula;
-  /** Activations over the whole picture, tile by tile, when they fit. */
+  /** Activations over the whole picture, tile by tile, when they fit; none yet in a trace that was taken up. */
   readonly kept: ActivationTile[] | undefined;
 }
 
@@ -66,6 +69,10 @@ export interface Trace {
   readonly reconstruction: Float32Array;
   /** Residual of the contributions that must add up; NaN when their layer was not traced. */
   readonly completeness: Completeness;
+  /** Whether an earlier trace of the same was taken up. */
+  readonly restored: boolean;
+  /** What can be kept of it. */
+  gathered(): Gathered;
 
   /** One neuron's contributions, `[H, W]`, signed; of one channel when `channel` is given. */
   map(neuron: NeuronRef, channel?: number): Promise<FloatMap>;
@@ -138,25 +145,35 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
     cancel.throwIfCancelled();
   };
 
-  const step = Math.ceil(Math.max(height, width) / COARSE_SIDE);
-  const coarse = height * width >= LARGE && (options.method ?? 'xinc') === 'xinc';
-  if (coarse) {
-    onProgress?.('Drawing a coarse picture', 0);
-    const sketch = new PictureTrace(inr, engine, wanted, step, 0);
-    await sketch.run(run, cancel);
-    publish(sketch);
-  }
-  const { method = 'xinc', baseline = 'zero' } = options;
-  let trace: PictureTrace;
-  if (method === 'xinc') trace = new PictureTrace(inr, engine, wanted, 1, memoryBudget);
-  else {
+  const { method = 'xinc', baseline = 'zero', cache } = options;
+  const make = async () => {
+    if (method === 'xinc') return new PictureTrace(inr, engine, run, wanted, 1, memoryBudget);
     // It extends what is below, so it can only be loaded afterwards.
     const { MethodTrace } = await import('./methodTrace');
-    trace = new MethodTrace(inr, engine, wanted, memoryBudget, method, baseline);
+    return new MethodTrace(inr, engine, run, wanted, memoryBudget, method, baseline);
+  };
+  const layers = wanted.map(({ name }) => name);
+  const key: TraceKey = { inr, engine: engine.name, layers, method, baseline, frame: 0 };
+  const known = await cache?.find(key);
+  if (known) {
+    const trace = await make();
+    trace.restore(known);
+    publish(trace);
+    return trace;
   }
+  const step = Math.ceil(Math.max(height, width) / COARSE_SIDE);
+  const coarse = height * width >= LARGE && method === 'xinc';
+  if (coarse) {
+    onProgress?.('Drawing a coarse picture', 0);
+    const sketch = new PictureTrace(inr, engine, run, wanted, step, 0);
+    await sketch.run(cancel);
+    publish(sketch);
+  }
+  const trace = await make();
   const detail = `Tracing ${wanted.length === 1 ? wanted[0].name : `${wanted.length} layers`}`;
-  await trace.run(run, cancel, (fraction) => onProgress?.(detail, fraction));
+  await trace.run(cancel, (fraction) => onProgress?.(detail, fraction));
   publish(trace);
+  await cache?.keep(key, trace.gathered());
   return trace;
 }
 
@@ -173,18 +190,22 @@ const valuesOf = (layers: readonly TracedLayer[]) =>
 
 /** The trace of a coordinate network: activations of linear layers, pixel by pixel. */
 export class PictureTrace extends ContributionTrace {
-  /** How later questions run over the whole picture. */
-  protected runPass: RunPass;
   private residual: Completeness = { layer: '', largest: NaN, mean: NaN };
   readonly ablations: Ablations;
+  /** Whether the activations to be kept are there; in a trace that was taken up not before one is asked for. */
+  private filled = true;
+  private filling: Promise<void> | undefined;
+  private disposed = false;
 
   /**
+   * @param runPass how the network runs over the whole picture
    * @param step 1 for every pixel, n for every n-th row and column
    * @param memoryBudget bytes that kept activations may take; the last layers are kept first
    */
   constructor(
     inr: Inr,
     protected readonly engine: Engine,
+    protected readonly runPass: RunPass,
     wanted: readonly TracedLayer[],
     private readonly step: number,
     memoryBudget: number,
@@ -202,13 +223,12 @@ export class PictureTrace extends ContributionTrace {
       })
       .reverse();
     super(inr, 0, size, traced);
-    this.runPass = inThisThread(engine);
     this.ablations = new Ablations(
       inr,
       wanted,
       engine,
       {
-        kept: (layer) => this.at(layer).kept,
+        kept: (layer) => (this.filled ? this.at(layer).kept : undefined),
         eachTile: (layer, cancel, onTile) => this.eachTile(this.at(layer), cancel, onTile),
         runPass: (...pass) => this.runPass(...pass),
       },
@@ -251,14 +271,13 @@ export class PictureTrace extends ContributionTrace {
   }
 
   /** Runs the network once for all layers. @throws CancelledError */
-  async run(runPass: RunPass, cancel: CancelToken, progress?: (fraction: number) => void): Promise<void> {
+  async run(cancel: CancelToken, progress?: (fraction: number) => void): Promise<void> {
     const { channels } = this.inr.signal;
     const { pixels } = this;
-    this.runPass = runPass;
     this.reconstruction = new Float32Array(pixels * channels);
     let done = 0;
     const pass = this.pass();
-    const shares = await runPass(pass, cancel, ({ start, count, output, kept }) => {
+    const shares = await this.runPass(pass, cancel, ({ start, count, output, kept }) => {
       for (let c = 0; c < channels; c++) {
         for (let k = 0; k < count; k++) {
           this.reconstruction[(start + k) * channels + c] = output[c * count + k];
@@ -289,6 +308,33 @@ export class PictureTrace extends ContributionTrace {
         largest: Math.max(...shares.map(({ residual }) => residual.largest)),
         mean: sum / (pixels * layer.outputs),
       };
+    }
+  }
+
+  override restore(gathered: Gathered): void {
+    super.restore(gathered);
+    this.residual = gathered.completeness;
+    this.filled = false;
+  }
+
+  /** Runs the network once for all activations that are to be kept. */
+  private async fill(): Promise<void> {
+    const wanted = this.traced.filter(({ kept }) => kept);
+    const cancel = cancelWhen(() => this.disposed);
+    try {
+      await this.recompute(valuesOf(wanted.map(({ layer }) => layer)), cancel, (start, end, outputs) => {
+        for (const { layer, kept } of wanted) {
+          const values = outputs.get(layer.input)!.data.slice();
+          const imaginary = layer.inputImaginary && outputs.get(layer.inputImaginary)!.data.slice();
+          kept!.push({ start, count: end - start, values, ...(imaginary && { imaginary }) });
+        }
+      });
+      this.filled = true;
+    } catch (error) {
+      for (const { kept } of wanted) kept!.length = 0;
+      throw error;
+    } finally {
+      this.filling = undefined;
     }
   }
 
@@ -344,6 +390,7 @@ export class PictureTrace extends ContributionTrace {
     onTile: (tile: ActivationTile) => void | Promise<void>,
   ): Promise<void> {
     if (kept) {
+      if (!this.filled) await (this.filling ??= this.fill());
       let turn = performance.now();
       for (const tile of kept) {
         cancel.throwIfCancelled();
@@ -375,6 +422,7 @@ export class PictureTrace extends ContributionTrace {
   }
 
   dispose(): void {
+    this.disposed = true;
     this.traced.length = 0;
     void this.ablations.release();
   }

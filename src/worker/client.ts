@@ -8,6 +8,7 @@ import { reviveError } from './errors';
 import type { ThreadData } from './poolProtocol';
 import type { CallMessage, CallName, EventOf, Params, Result, WorkerMessage } from './protocol';
 
+const HEAP_MEGABYTES = 2048;
 const OUT_OF_MEMORY = 'ERR_WORKER_OUT_OF_MEMORY';
 
 interface Pending {
@@ -19,6 +20,15 @@ interface Pending {
 export interface CallOptions<K extends CallName> {
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: EventOf<K>) => void;
+}
+
+export interface ClientOptions {
+  /** Asked at every call. */
+  readonly engine?: () => EngineChoice;
+  /** Megabytes that JavaScript's own values may take in the thread; arrays of numbers lie outside. */
+  readonly heapMegabytes?: () => number;
+  /** Is told, in a sentence, of what went wrong beside a call that goes on. */
+  readonly warn?: (message: string) => void;
 }
 
 /** The worker ended while it was working; what it held is lost, and the next call starts a new one. */
@@ -36,15 +46,10 @@ export class WorkerClient {
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
 
-  /**
-   * @param script absolute path of the bundled worker
-   * @param engine asked at every call
-   * @param heapMegabytes that JavaScript's own values may take in the thread; arrays of numbers lie outside
-   */
+  /** @param script absolute path of the bundled worker */
   constructor(
     private readonly script: string,
-    private readonly engine: () => EngineChoice = () => 'auto',
-    private readonly heapMegabytes: () => number = () => 2048,
+    private readonly options: ClientOptions = {},
   ) {}
 
   call<K extends CallName>(call: K, params: Params<K>, options: CallOptions<K> = {}): Promise<Result<K>> {
@@ -61,7 +66,13 @@ export class WorkerClient {
         reject,
         ...(onEvent && { onEvent: (event: unknown) => onEvent(event as EventOf<K>) }),
       });
-      worker.postMessage({ id, call, params, cancel, engine: this.engine() } satisfies CallMessage<K>);
+      worker.postMessage({
+        id,
+        call,
+        params,
+        cancel,
+        engine: this.options.engine?.() ?? 'auto',
+      } satisfies CallMessage<K>);
     }).finally(() => signal?.removeEventListener('abort', abort));
   }
 
@@ -72,9 +83,13 @@ export class WorkerClient {
     const worker = new Worker(this.script, {
       name: 'neural-canvas',
       workerData: { nativeCalls: nativeCalls.shared } satisfies ThreadData,
-      resourceLimits: { maxOldGenerationSizeMb: this.heapMegabytes() },
+      resourceLimits: { maxOldGenerationSizeMb: this.options.heapMegabytes?.() ?? HEAP_MEGABYTES },
     });
     worker.on('message', (message: WorkerMessage) => {
+      if ('warning' in message) {
+        this.options.warn?.(message.warning);
+        return;
+      }
       const pending = this.pending.get(message.id);
       if (!pending) return;
       if ('event' in message) {

@@ -2,7 +2,7 @@
 import os from 'node:os';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { countNativeCallsWith, endNativeCalls } from '../engine/nativeCalls';
-import { CancelledError, type CancelToken } from '../errors';
+import { cancelWhen } from '../errors';
 import { serialiseError } from './errors';
 import { handedOver } from './handOver';
 import { layOutIn, layoutScript } from './layout';
@@ -24,18 +24,12 @@ process.once('exit', () => endNativeCalls(own));
 serveCalls(port);
 
 function serveCalls(port: MessagePort): void {
-  const service = new Service(new Pool(tilesScript()), layOutIn(layoutScript()));
+  const warn = (warning: string) => port.postMessage({ warning } satisfies WorkerMessage);
+  const service = new Service(new Pool(tilesScript()), layOutIn(layoutScript()), warn);
   port.on('message', (message: CallMessage) => {
     const { id, call, params } = message;
     const flag = new Int32Array(message.cancel);
-    const cancel: CancelToken = {
-      get cancelled() {
-        return Atomics.load(flag, 0) !== 0;
-      },
-      throwIfCancelled() {
-        if (Atomics.load(flag, 0) !== 0) throw new CancelledError();
-      },
-    };
+    const cancel = cancelWhen(() => Atomics.load(flag, 0) !== 0);
     const post = (reply: WorkerMessage) => port.postMessage(reply, handedOver(reply));
     service.engines.choice = message.engine;
     service

@@ -90,6 +90,8 @@ export interface TraceOptions extends Source {
   readonly baseline?: 'zero' | 'mean';
   /** Bytes the activations may take before they are recomputed on demand. */
   readonly memoryBudget: number;
+  /** Where traces are kept and earlier ones found: an absolute folder and the bytes it may take. */
+  readonly cache?: { readonly folder: string; readonly bytes: number };
   /** Frame of a video, the first when undefined; or its time from 0 to 1. */
   readonly frame?: number;
   readonly time?: number;
@@ -153,6 +155,8 @@ export interface TraceResult {
   readonly layers: readonly LayerTrace[];
   readonly completeness: Completeness;
   readonly timings: Timings;
+  /** Whether it was made earlier and only read now. */
+  readonly restored: boolean;
   readonly engine: string;
   /** Why another engine than the usual one ran; a sentence. */
   readonly engineNote?: string;
@@ -488,8 +492,9 @@ export interface SerialisedError {
   readonly stack?: string;
 }
 
-/** Worker → client: any number of events, then exactly one result or error. */
+/** Worker → client: any number of events, then exactly one result or error; and warnings that belong to no call. */
 export type WorkerMessage =
+  | { readonly warning: string }
   | { readonly id: number; readonly event: unknown }
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: SerialisedError };

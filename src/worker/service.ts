@@ -11,6 +11,7 @@ import type { LayOut } from '../tracing/layout';
 import { psnr, toRgba } from '../tracing/picture';
 import type { Subject } from '../tracing/subject';
 import { traceInr, type Trace } from '../tracing/trace';
+import type { TraceCache } from '../tracing/cache';
 import { removals, scaled, withoutNeurons } from './ablations';
 import { findingsOf, type Analysed } from './findings';
 import type { LayerTrace } from '../tracing/types';
@@ -32,6 +33,7 @@ import {
 import { TraceRegions } from './regions';
 import { clipSubject } from './clipSubject';
 import { digest } from './digest';
+import { DiskCache } from './diskCache';
 import { framesOf, isFolder } from './frames';
 import { handOver } from './handOver';
 import { findTarget, readTarget } from './target';
@@ -154,10 +156,12 @@ export class Service {
   /**
    * @param pool threads that share a trace; without them it runs in this one
    * @param layOut where neurons are laid out; in this thread when undefined
+   * @param warn is told, in a sentence, of what went wrong beside a call that goes on
    */
   constructor(
     private readonly pool?: Pool,
     private readonly layOut?: LayOut,
+    private readonly warn: (message: string) => void = () => undefined,
   ) {}
 
   call<K extends CallName>(
@@ -236,10 +240,12 @@ export class Service {
       const traced = options.layers ? chosenLayers(model.inr, options.layers) : layersUnasked(model.inr);
       emit({ type: 'inspected', inspection, traced: traced.map(({ name }) => name) });
       emit({ type: 'phase', phase: 'reconstructing', detail: 'Drawing the picture', fraction: 0.05 });
-      const { memoryBudget, layers, method, baseline } = options;
+      const { memoryBudget, layers, method, baseline, cache: place } = options;
+      const cache = place && new DiskCache(place.folder, place.bytes, this.warn);
       const how = {
         memoryBudget,
         method,
+        ...(cache && { cache }),
         ...(baseline && { baseline }),
         ...(layers && { layers }),
         ...(this.pool?.worthwhile(Infinity) && { runRound: this.pool.runRound }),
@@ -248,7 +254,7 @@ export class Service {
       const traceBegan = performance.now();
       const shown = await (clip
         ? traceClip(clip, frameOf(options, clip), emit, cancel)
-        : tracePicture(model, options, engine, this.pool, target, emit, cancel));
+        : tracePicture(model, options, engine, this.pool, cache, target, emit, cancel));
       this.traces.get(id)?.close();
       this.traces.set(
         id,
@@ -264,6 +270,7 @@ export class Service {
         inspection,
         ...resultOf(shown),
         ...(clip && { frame: shown.trace.frame }),
+        restored: shown.trace.restored,
         timings: { ...model.timings, trace: ended - traceBegan, total: ended - began },
         engine: engine.name,
         ...(note !== undefined && { engineNote: note }),
@@ -436,6 +443,7 @@ async function tracePicture(
   options: Params<'trace'>['options'],
   engine: Engine,
   pool: Pool | undefined,
+  cache: TraceCache | undefined,
   target: NamedTarget | undefined,
   emit: Emit,
   cancel: CancelToken,
@@ -452,6 +460,7 @@ async function tracePicture(
     method: options.method,
     ...(options.baseline && { baseline: options.baseline }),
     ...(options.layers && { layers: options.layers }),
+    ...(cache && { cache }),
     cancel,
     ...(pool?.worthwhile(inr.signal.height * inr.signal.width) && { runPass: pool.run }),
     ...following(inr, comparable, emit, (psnr) => (score = psnr)),

@@ -6,7 +6,7 @@ import os from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { EngineChooser, enginesWith } from '../engine/choose';
 import { countNativeCallsWith } from '../engine/nativeCalls';
-import { CancelledError, type CancelToken } from '../errors';
+import { cancelWhen } from '../errors';
 import { drawnSize, runShare, type PassShare, type PassTile } from '../tracing/pass';
 import { shareRound, sharesOf, type RoundShare } from '../tracing/video/statistics';
 import { serialiseError } from './errors';
@@ -35,14 +35,7 @@ port.on('message', (job: Job) => {
 });
 
 async function serve({ work, choice, state }: Job): Promise<PassShare | RoundShare> {
-  const cancel: CancelToken = {
-    get cancelled() {
-      return Atomics.load(state, STOP) !== 0;
-    },
-    throwIfCancelled() {
-      if (Atomics.load(state, STOP) !== 0) throw new CancelledError();
-    },
-  };
+  const cancel = cancelWhen(() => Atomics.load(state, STOP) !== 0);
   if ('round' in work) {
     const { count } = sharesOf(work.round.kernels.layers[0]);
     const claimShare = () => {

@@ -36,7 +36,7 @@ async function inWorker(options: TraceOptions, runs: number, engine: EngineChoic
     number[]
   > = { first: [], next: [], read: [], recognise: [], trace: [], firstPicture: [], cancel: [] };
   for (let run = 0; run < runs; run++) {
-    const client = new WorkerClient(dist('worker.js'), () => engine);
+    const client = new WorkerClient(dist('worker.js'), { engine: () => engine });
     for (const kind of ['first', 'next'] as const) {
       const began = performance.now();
       let seen = false;

@@ -4,6 +4,7 @@ import { neverCancelled, UsageError, type CancelToken } from '../../errors';
 import type { Inr, TracedLayer } from '../../inr/types';
 import type { FloatMap, NeuronRef, PixelProbe } from '../../worker/protocol';
 import type { Ablated, Baseline } from '../ablation';
+import type { Gathered, TraceKey } from '../cache';
 import { chosenLayers } from '../chosenLayers';
 import { ALPHAS } from '../contributionTrace';
 import { shownPicture } from '../picture';
@@ -74,7 +75,7 @@ export async function traceFrame(
       `${inr.title} is recognised, but its layers are no chain of convolutions that could be traced; use inspect.`,
     );
   }
-  const { method = 'xinc', baseline = 'zero', memoryBudget } = options;
+  const { method = 'xinc', baseline = 'zero', memoryBudget, cache } = options;
   checkFrame(inr, frame);
   const wanted = options.layers ? chosenLayers(inr, options.layers) : layersUnasked(inr);
   onProgress?.('Drawing the frame', 0);
@@ -85,6 +86,10 @@ export async function traceFrame(
       : await ChannelTrace.of(runner, frame, wanted, { method, baseline, memoryBudget });
   cancel.throwIfCancelled();
   onReconstruction?.(trace.reconstruction, inr.signal);
+  const layers = wanted.map(({ name }) => name);
+  const key: TraceKey = { inr, engine: engine.name, layers, method, baseline, frame };
+  const known = await cache?.find(key);
+  if (known) trace.restore(known);
 
   const costs = wanted.map(({ inputs, outputs }) => inputs * (method === 'xinc' ? outputs : 1));
   const whole = costs.reduce((a, b) => a + b, 0);
@@ -98,10 +103,13 @@ export async function traceFrame(
     const progress = (fraction: number) =>
       onProgress?.(detail, 0.05 + (0.95 * (done + costs[index] * fraction)) / whole);
     progress(0);
-    const layer = await trace.addLayer(index, cancel, progress, options.runRound);
+    const layer = known
+      ? known.layers[index].layer
+      : await trace.addLayer(index, cancel, progress, options.runRound);
     done += costs[index];
     onLayer?.(index, layer);
   }
+  if (!known) await cache?.keep(key, trace.gathered());
   return trace;
 }
 
@@ -155,6 +163,7 @@ interface Kernels {
 /** The trace of one frame: statistics of every kernel, and maps on demand. */
 export class VideoTrace implements Trace {
   layers: LayerTrace[] = [];
+  restored = false;
   private readonly residuals: LayerResidual[] = [];
 
   private constructor(
@@ -212,6 +221,28 @@ export class VideoTrace implements Trace {
     });
     const reconstruction = interleaved(values.get(graph.output)!.data, signal.channels);
     return new VideoTrace(runner, frame, reconstruction, kernels);
+  }
+
+  gathered(): Gathered {
+    return {
+      layers: this.layers.map((layer, index) => {
+        const { thresholds, above } = this.kernels[index];
+        return { layer, counts: thresholds!.packed(), ...(above && { above }) };
+      }),
+      completeness: this.completeness,
+    };
+  }
+
+  /** Takes up what an earlier trace of the same gathered. */
+  restore({ layers, completeness }: Gathered): void {
+    this.restored = true;
+    this.residuals.push(...completeness.layers!);
+    for (const [index, { layer, counts, above }] of layers.entries()) {
+      const kernels = this.kernels[index];
+      this.layers[index] = layer;
+      kernels.thresholds = Thresholds.of(counts);
+      if (above) kernels.above = above;
+    }
   }
 
   /** Of the head, and of each block: Σ over kernels, then σ, against what the next layer is given. */

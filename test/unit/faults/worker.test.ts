@@ -21,11 +21,7 @@ it('out of memory ends the thread, not the editor', async () => {
       parentPort.postMessage({ id, result: 'small' });
     });`,
   );
-  const client = new WorkerClient(
-    script,
-    () => 'auto',
-    () => 32,
-  );
+  const client = new WorkerClient(script, { heapMegabytes: () => 32 });
   const large = client.call('inspect', { file: 'large', corrections: {} });
   await expect(large).rejects.toThrow(WorkerDiedError);
   await expect(large).rejects.toThrow(

@@ -77,7 +77,7 @@ function setUp(settings: Record<string, unknown> = {}) {
     client: worker.client,
     log,
     corrections,
-    memoryBudget: () => 2 ** 28,
+    resources: () => ({ memoryBudget: 2 ** 28 }),
     analyseUnasked: () => false,
     remember: () => {},
     remembered: () => undefined,

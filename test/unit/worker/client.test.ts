@@ -22,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe('WorkerClient', () => {
   const clients: WorkerClient[] = [];
   const start = (file = script, engine: EngineChoice = 'auto') => {
-    const client = new WorkerClient(file, () => engine);
+    const client = new WorkerClient(file, { engine: () => engine });
     clients.push(client);
     return client;
   };
