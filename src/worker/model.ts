@@ -7,6 +7,7 @@ import type { Checkpoint, Plain } from '../checkpoint/types';
 import { stateDicts } from '../checkpoint/values';
 import { trainingEvidence } from '../code/evidence';
 import { codeBeside, projectFrom } from '../code/folder';
+import type { Project } from '../code/project';
 import { pythonParser } from '../code/python/grammar';
 import type { Engine, EngineTensor } from '../engine/types';
 import { UsageError, type CancelToken } from '../errors';
@@ -217,12 +218,21 @@ function codeEvidence(file: string, checkpoint: Checkpoint): Evidence[] {
     inputs,
     outputs,
   }));
+  if (layers.length === 0) return [];
   try {
-    return layers.length > 0 ? trainingEvidence(projectFrom(files, reader), { file, layers }) : [];
+    const project = projectFrom(files, reader);
+    const key = JSON.stringify([file, layers]);
+    if (evidence?.project !== project || evidence.key !== key) {
+      evidence = { project, key, found: trainingEvidence(project, { file, layers }) };
+    }
+    return evidence.found;
   } catch {
     return [];
   }
 }
+
+/** The last that was found: the same checkpoint is inspected, traced, and traced again at every save. */
+let evidence: { readonly project: Project; readonly key: string; readonly found: Evidence[] } | undefined;
 
 interface Opened {
   readonly checkpoint: Checkpoint;
