@@ -1,4 +1,4 @@
-/** The command line. Its options, output and exit codes are a contract (docs/command-line.md). */
+/** The command line. Its options, output and exit codes are a contract (README.md). */
 import path from 'node:path';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { cancelWhen, NotRecognisedError, UsageError, UserError } from '../errors';

@@ -37,9 +37,10 @@ const leftOut = ({ inspection, layers }: TraceResult): string[] => {
 
 export function traceText(result: TraceResult): string {
   const { inspection, layers, psnr, target, timings, engine, engineNote, frame, over, completeness } = result;
+  const made = `${Math.round(timings.trace)} ms${result.restored ? ' from the cache, computed' : ''}`;
   const quality = psnr === undefined ? '' : `, ${psnr.toFixed(2)} dB against ${target}`;
   const lines = [
-    `${inspection.title}${frame === undefined ? '' : `, frame ${frame}`}${quality}, traced in ${Math.round(timings.trace)} ms by ${engine}`,
+    `${inspection.title}${frame === undefined ? '' : `, frame ${frame}`}${quality}, traced in ${made} by ${engine}`,
     ...(over ? [`Over frames ${over.join(', ')}`] : []),
     ...layers.map((layer) => {
       const { distributedness: d } = layer;
@@ -60,7 +61,19 @@ export function traceText(result: TraceResult): string {
 
 /** The document that `trace --json` prints; arrays instead of typed arrays, previews left out. */
 export function traceJson(result: TraceResult, findings?: FindingsDocument): unknown {
-  const { inspection, layers, psnr, target, completeness, timings, engine, engineNote, frame, over } = result;
+  const {
+    inspection,
+    layers,
+    psnr,
+    target,
+    completeness,
+    timings,
+    restored,
+    engine,
+    engineNote,
+    frame,
+    over,
+  } = result;
   const byLayer = <T>(pick: (layer: (typeof layers)[number]) => T) =>
     layers.map((layer) => ({ layer: layer.name, value: pick(layer) }));
   return {
@@ -117,6 +130,7 @@ export function traceJson(result: TraceResult, findings?: FindingsDocument): unk
       },
     }),
     timings,
+    restored,
     engine,
     ...(engineNote !== undefined && { engineNote }),
   };

@@ -78,6 +78,8 @@ export interface SessionView {
   readonly inspection: Inspection | null;
   readonly psnr: number | null;
   readonly traceMilliseconds: number | null;
+  /** Taken from the cache. */
+  readonly restored: boolean;
   readonly engine: string | null;
   readonly largestResidual: number | null;
   readonly hasTarget: boolean;

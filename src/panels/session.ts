@@ -123,6 +123,7 @@ export class TraceSession implements vscode.Disposable {
       inspection: this.inspection,
       psnr: this.psnr,
       traceMilliseconds: this.result?.timings.trace ?? null,
+      restored: this.result?.restored ?? false,
       engine: this.result?.engine ?? null,
       largestResidual: this.result?.completeness.largest ?? null,
       hasTarget: this.target !== null,
@@ -139,6 +140,7 @@ export class TraceSession implements vscode.Disposable {
       inspection: past.inspection,
       psnr: past.figures.psnr,
       traceMilliseconds: null,
+      restored: false,
       largestResidual: null,
     };
   }
@@ -242,7 +244,8 @@ export class TraceSession implements vscode.Disposable {
       // Moved on while it was being traced; back where it cannot be.
       const wanted = Math.min(this.chosen.frame, result.inspection.signal.frames - 1);
       if (this.chosen.frame !== wanted) this.select({ frame: Math.max(0, wanted) });
-      this.host.log.info(`${this.uri.fsPath}: ${JSON.stringify(result.timings)} by ${result.engine}`);
+      const how = result.restored ? `from the cache, made by ${result.engine}` : `by ${result.engine}`;
+      this.host.log.info(`${this.uri.fsPath}: ${JSON.stringify(result.timings)} ${how}`);
       if (result.engineNote) this.host.log.warn(result.engineNote);
       this.changed({ state: 'ready' });
       if (result.frame !== undefined && result.frame !== this.chosen.frame)

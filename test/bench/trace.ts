@@ -4,7 +4,7 @@
  * method's rules. Run by `npm run bench`, after a build.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { EngineChoice } from '../../src/engine/choices';
@@ -61,6 +61,36 @@ async function inWorker(options: TraceOptions, runs: number, engine: EngineChoic
     await client.dispose();
   }
   return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, spread(values)]));
+}
+
+/** A new worker each time, when the same was traced before: the trace, then the first map and the next one. */
+async function fromCache(options: TraceOptions, runs: number) {
+  const place = path.join(folder, 'cache');
+  const cached = { ...options, cache: { folder: place, bytes: 1e9 } };
+  const times: Record<'trace' | 'firstMap' | 'nextMap', number[]> = { trace: [], firstMap: [], nextMap: [] };
+  for (let run = 0; run <= runs; run++) {
+    const client = new WorkerClient(dist('worker.js'));
+    let began = performance.now();
+    const lap = (name: keyof typeof times) => {
+      // The first run only fills the cache.
+      if (run > 0) times[name].push(performance.now() - began);
+      began = performance.now();
+    };
+    const result = await client.call('trace', { trace: 'cached', options: cached });
+    if ('notAnInr' in result) throw new Error(result.notAnInr.message);
+    if (result.restored !== run > 0) throw new Error('not what the cache should give');
+    lap('trace');
+    const layer = result.layers.length - 1;
+    for (const [neuron, name] of (['firstMap', 'nextMap'] as const).entries()) {
+      await client.call('map', { trace: 'cached', neuron: { layer, neuron } });
+      lap(name);
+    }
+    await client.dispose();
+  }
+  const bytes = readdirSync(place).reduce((sum, name) => sum + statSync(path.join(place, name)).size, 0);
+  rmSync(place, { recursive: true });
+  const spreads = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, spread(values)]));
+  return { ...spreads, mebibytes: Math.round((10 * bytes) / 2 ** 20) / 10 };
 }
 
 /** From asking to the worker's answer, in the middle of a trace. */
@@ -128,6 +158,8 @@ async function main(): Promise<void> {
     const options = optionsOf(network);
     say(`${name}: in the worker`);
     const worker = await inWorker(options, runs);
+    say(`${name}: from the cache`);
+    const cached = await fromCache(options, runs);
     say(`${name}: as a command`);
     const command = commandLine(network, runs);
     if (!large) say(`${name}: with TensorFlow.js`);
@@ -136,6 +168,7 @@ async function main(): Promise<void> {
     const pytorch = large ? undefined : inPyTorch(network);
     results[name] = {
       worker,
+      cached,
       commandLine: command,
       ...(tensorflow && { tensorflow }),
       ...(pytorch !== undefined && { pytorch }),

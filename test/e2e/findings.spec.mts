@@ -16,7 +16,7 @@ test('findings: opened from the canvas, filled in the background, linked to the 
   await workbench.openFolder('checkpoints');
   await workbench.trace('siren.pth');
   const canvas = await workbench.panel('canvas');
-  await expect(canvas.getByTestId('facts')).toContainText('traced in', { timeout: 60_000 });
+  await expect(canvas.getByTestId('facts')).toContainText(/traced (in|before)/, { timeout: 60_000 });
   await page.getByRole('button', { name: 'Show Findings' }).first().click();
   const findings = await workbench.panel('findings');
 

@@ -51,6 +51,22 @@ describe('trace', () => {
     );
   });
 
+  it('shows at once what was traced before, until the cache is cleared', async () => {
+    const restored = async () => {
+      const session = await traced(siren);
+      const messages = ofType([...session.replay()], 'layer');
+      await closeAll();
+      return { restored: session.view.restored, layers: messages.map(({ layer }) => layer) };
+    };
+    await vscode.commands.executeCommand('neuralCanvas.clearCache');
+    const first = await restored();
+    const second = await restored();
+    assert.deepEqual([first.restored, second.restored], [false, true]);
+    assert.deepEqual(second.layers, first.layers);
+    await vscode.commands.executeCommand('neuralCanvas.clearCache');
+    assert.equal((await restored()).restored, false);
+  });
+
   it('answers for pixels and neurons, alike with little memory', async () => {
     const configuration = vscode.workspace.getConfiguration('neuralCanvas');
     const session = await traced(siren);

@@ -64,7 +64,11 @@ function facts({ session: { view } }: Canvas): string {
     `${signal.height}×${signal.width}${signal.frames > 1 ? ` × ${signal.frames} frames` : ''}`,
     plural(parameters, 'parameter'),
     ...(view.psnr === null ? [] : [decibel(view.psnr)]),
-    ...(view.traceMilliseconds === null ? [] : [`traced in ${duration(view.traceMilliseconds)}`]),
+    ...(view.restored
+      ? ['traced before']
+      : view.traceMilliseconds === null
+        ? []
+        : [`traced in ${duration(view.traceMilliseconds)}`]),
   ].join(' · ');
 }
 

@@ -92,7 +92,8 @@ it('every number of a trace, and nothing but its own, is sent', async () => {
   await trace(siren);
   const { layers } = await trace(siren);
   for (const { statistics, previews } of layers) {
-    for (const array of [...Object.values(statistics), previews.data, previews.limit] as Float64Array[]) {
+    const arrays: ArrayBufferView[] = [...Object.values(statistics as object), previews.data, previews.limit];
+    for (const array of arrays) {
       expect(array.buffer.byteLength).toBe(array.byteLength);
     }
   }
