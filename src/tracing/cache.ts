@@ -1,7 +1,7 @@
 /** Traces that were made before, so that the same is not computed twice. */
 import type { Inr } from '../inr/types';
 import type { Baseline } from './ablation';
-import type { PackedCounts } from './statistics';
+import type { Histogram } from './statistics';
 import type { Completeness, LayerTrace, Method } from './types';
 
 /** All that took long about a trace; maps are made again when they are looked at. */
@@ -9,7 +9,7 @@ export interface Gathered {
   readonly layers: readonly {
     readonly layer: LayerTrace;
     /** Histogram of its contributions' magnitudes. */
-    readonly counts: PackedCounts;
+    readonly histogram: Histogram;
     /** Of a decoder: neurons per pixel at the first α, `[H, W]`. */
     readonly above?: Float32Array;
   }[];

@@ -55,7 +55,7 @@ export abstract class ContributionTrace implements Trace {
 
   gathered(): Gathered {
     return {
-      layers: this.layers.map((layer, index) => ({ layer, counts: this.allThresholds[index].packed() })),
+      layers: this.layers.map((layer, index) => ({ layer, histogram: this.allThresholds[index].histogram })),
       completeness: this.completeness,
       reconstruction: this.reconstruction,
     };
@@ -65,9 +65,9 @@ export abstract class ContributionTrace implements Trace {
   restore({ layers, reconstruction }: Gathered): void {
     this.restored = true;
     this.reconstruction = reconstruction!;
-    for (const [index, { layer, counts }] of layers.entries()) {
+    for (const [index, { layer, histogram }] of layers.entries()) {
       this.layers[index] = layer;
-      this.allThresholds[index] = Thresholds.of(counts);
+      this.allThresholds[index] = new Thresholds(histogram);
     }
   }
 

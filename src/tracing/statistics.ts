@@ -150,7 +150,7 @@ export class LayerAccumulator {
 
   /** τ of tracing.md §2 for any α, once all tiles are in. */
   thresholds(): Thresholds {
-    return new Thresholds(this.counts);
+    return Thresholds.of(this.counts);
   }
 
   atlas(): PreviewAtlas {
@@ -170,8 +170,8 @@ const binCentres = new Float32Array(
     .buffer,
 );
 
-/** A histogram of magnitudes, without its empty bins. */
-export interface PackedCounts {
+/** Of magnitudes, without its empty bins, ascending: some twentieth of all. */
+export interface Histogram {
   readonly bins: Uint32Array;
   readonly counts: Float64Array;
 }
@@ -182,66 +182,66 @@ export class Thresholds {
   /** Number of contributions. */
   private readonly all: number;
 
-  /** @param counts number of contributions in each bin of magnitudes */
-  constructor(private readonly counts: Int32Array | Uint32Array | Float64Array) {
+  constructor(readonly histogram: Histogram) {
+    const { bins, counts } = histogram;
     let total = 0;
     let all = 0;
-    for (let bin = 0; bin < BINS; bin++) {
-      const count = counts[bin];
-      if (count === 0) continue;
-      all += count;
-      total += count * binCentres[bin];
+    for (let k = 0; k < bins.length; k++) {
+      all += counts[k];
+      total += counts[k] * binCentres[bins[k]];
     }
     this.total = total;
     this.all = all;
   }
 
-  /** What `packed` gave. */
-  static of({ bins, counts }: PackedCounts): Thresholds {
-    const all = new Float64Array(BINS);
-    bins.forEach((bin, k) => (all[bin] = counts[k]));
-    return new Thresholds(all);
-  }
-
-  /** The bins that are not empty: some twentieth of them. */
-  packed(): PackedCounts {
-    const bins: number[] = [];
-    for (let bin = 0; bin < BINS; bin++) if (this.counts[bin] > 0) bins.push(bin);
-    return { bins: Uint32Array.from(bins), counts: Float64Array.from(bins, (bin) => this.counts[bin]) };
+  /** @param counts number of contributions in each bin of magnitudes */
+  static of(counts: Int32Array | Uint32Array | Float64Array): Thresholds {
+    let filled = 0;
+    for (let bin = 0; bin < BINS; bin++) if (counts[bin] > 0) filled++;
+    const histogram = { bins: new Uint32Array(filled), counts: new Float64Array(filled) };
+    for (let bin = 0, k = 0; k < filled; bin++) {
+      if (counts[bin] === 0) continue;
+      histogram.bins[k] = bin;
+      histogram.counts[k++] = counts[bin];
+    }
+    return new Thresholds(histogram);
   }
 
   /** Those of several frames' contributions together. */
   static together(frames: readonly Thresholds[]): Thresholds {
-    const counts = new Float64Array(BINS);
-    for (const frame of frames) addTo(counts, frame.counts);
-    return new Thresholds(counts);
+    const sums = new Float64Array(BINS);
+    for (const { histogram } of frames) {
+      const { bins, counts } = histogram;
+      for (let k = 0; k < bins.length; k++) sums[bins[k]] += counts[k];
+    }
+    return Thresholds.of(sums);
   }
 
-  /** The first bin from above down to which all |C| add up to at least (1 − α) of the total. */
-  private bin(alpha: number): number {
+  /** Index of the first bin from above down to which all |C| add up to at least (1 − α) of the total; −1 for zeros. */
+  private reaching(alpha: number): number {
+    const { bins, counts } = this.histogram;
     const wanted = (1 - alpha) * this.total;
     let reached = 0;
-    for (let bin = BINS - 1; bin > 0; bin--) {
-      const count = this.counts[bin];
-      if (count === 0) continue;
-      reached += count * binCentres[bin];
-      if (reached >= wanted) return bin;
+    for (let k = bins.length - 1; k >= 0 && bins[k] > 0; k--) {
+      reached += counts[k] * binCentres[bins[k]];
+      if (reached >= wanted) return k;
     }
-    return 0;
+    return -1;
   }
 
   /** The value at which the descending cumulative sum of all |C| first reaches (1 − α) of the total. */
   at(alpha: number): number {
-    return lastOf(this.bin(alpha));
+    return lastOf(this.histogram.bins[this.reaching(alpha)] ?? 0);
   }
 
   /** Over the whole picture: which part of the neurons counts at a pixel. */
   summary(alpha: number): NeuronsPerPixel {
-    const first = this.bin(alpha);
+    const { bins, counts } = this.histogram;
+    const first = this.reaching(alpha);
     let above = 0;
-    for (let bin = first + 1; bin < BINS; bin++) above += this.counts[bin];
+    for (let k = first + 1; k < bins.length; k++) if (bins[k] > 0) above += counts[k];
     const mean = this.all > 0 ? above / this.all : 0;
-    return { alpha, threshold: lastOf(first), thresholdError: BIN_ERROR, mean };
+    return { alpha, threshold: this.at(alpha), thresholdError: BIN_ERROR, mean };
   }
 }
 

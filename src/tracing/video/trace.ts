@@ -227,7 +227,7 @@ export class VideoTrace implements Trace {
     return {
       layers: this.layers.map((layer, index) => {
         const { thresholds, above } = this.kernels[index];
-        return { layer, counts: thresholds!.packed(), ...(above && { above }) };
+        return { layer, histogram: thresholds!.histogram, ...(above && { above }) };
       }),
       completeness: this.completeness,
     };
@@ -237,10 +237,10 @@ export class VideoTrace implements Trace {
   restore({ layers, completeness }: Gathered): void {
     this.restored = true;
     this.residuals.push(...completeness.layers!);
-    for (const [index, { layer, counts, above }] of layers.entries()) {
+    for (const [index, { layer, histogram, above }] of layers.entries()) {
       const kernels = this.kernels[index];
       this.layers[index] = layer;
-      kernels.thresholds = Thresholds.of(counts);
+      kernels.thresholds = new Thresholds(histogram);
       if (above) kernels.above = above;
     }
   }
@@ -286,7 +286,7 @@ export class VideoTrace implements Trace {
 
     const shares = await run({ kernels: round, into }, cancel, (fraction) => progress(0.6 * fraction));
     this.residuals.push(completenessOf(round, path, shares));
-    const thresholds = (kernels.thresholds = new Thresholds(added(shares.map(({ counts }) => counts!))));
+    const thresholds = (kernels.thresholds = Thresholds.of(added(shares.map(({ counts }) => counts!))));
     const sums = added(shares.map((share) => share.sums!));
     const fair = sharedFloats(sums.length);
     for (let k = 0; k < sums.length; k++) fair[k] = sums[k] / (inputs * outputs);

@@ -16,18 +16,18 @@ it('counts the zeros of a layer of 256 over 4096×4096 pixels', () => {
   // All in the bin of 1 are below its upper end: only what is larger counts.
   const counts = magnitudes(1e9, 3e9);
   counts[binOf(2)] = 1e8;
-  const { mean, threshold } = new Thresholds(counts).summary(0.9);
+  const { mean, threshold } = Thresholds.of(counts).summary(0.9);
   expect(threshold).toBeGreaterThan(1);
   expect(threshold).toBeLessThan(2.01);
-  expect(new Thresholds(counts).summary(0.5).mean).toBeCloseTo(1e8 / 4.1e9, 6);
+  expect(Thresholds.of(counts).summary(0.5).mean).toBeCloseTo(1e8 / 4.1e9, 6);
   expect(mean).toBeLessThanOrEqual(1e8 / 4.1e9);
 });
 
 it('puts frames together that are more than that', () => {
-  const one = new Thresholds(magnitudes(1e9, 3e9));
+  const one = Thresholds.of(magnitudes(1e9, 3e9));
   const two = magnitudes(1e9, 3e9);
   two[binOf(2)] = 1e8;
-  const all = Thresholds.together([one, one, new Thresholds(two)]);
+  const all = Thresholds.together([one, one, Thresholds.of(two)]);
   // 3.2e9 of magnitude; half of it is reached within the bin of 1.
   expect(all.summary(0.5).mean).toBeCloseTo(1e8 / 12.1e9, 6);
 });
