@@ -4,13 +4,14 @@
  * method's rules. Run by `npm run bench`, after a build.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { EngineChoice } from '../../src/engine/choices';
 import { CancelledError } from '../../src/errors';
 import { WorkerClient } from '../../src/worker/client';
 import type { TraceOptions } from '../../src/worker/protocol';
+import { fromCache } from './lib/fromCache';
 import { asProcess, copyRate, machine, productRate, say, spread } from './lib/measure';
 import { networks, type Network } from './lib/networks';
 
@@ -61,36 +62,6 @@ async function inWorker(options: TraceOptions, runs: number, engine: EngineChoic
     await client.dispose();
   }
   return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, spread(values)]));
-}
-
-/** A new worker each time, when the same was traced before: the trace, then the first map and the next one. */
-async function fromCache(options: TraceOptions, runs: number) {
-  const place = path.join(folder, 'cache');
-  const cached = { ...options, cache: { folder: place, bytes: 1e9 } };
-  const times: Record<'trace' | 'firstMap' | 'nextMap', number[]> = { trace: [], firstMap: [], nextMap: [] };
-  for (let run = 0; run <= runs; run++) {
-    const client = new WorkerClient(dist('worker.js'));
-    let began = performance.now();
-    const lap = (name: keyof typeof times) => {
-      // The first run only fills the cache.
-      if (run > 0) times[name].push(performance.now() - began);
-      began = performance.now();
-    };
-    const result = await client.call('trace', { trace: 'cached', options: cached });
-    if ('notAnInr' in result) throw new Error(result.notAnInr.message);
-    if (result.restored !== run > 0) throw new Error('not what the cache should give');
-    lap('trace');
-    const layer = result.layers.length - 1;
-    for (const [neuron, name] of (['firstMap', 'nextMap'] as const).entries()) {
-      await client.call('map', { trace: 'cached', neuron: { layer, neuron } });
-      lap(name);
-    }
-    await client.dispose();
-  }
-  const bytes = readdirSync(place).reduce((sum, name) => sum + statSync(path.join(place, name)).size, 0);
-  rmSync(place, { recursive: true });
-  const spreads = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, spread(values)]));
-  return { ...spreads, mebibytes: Math.round((10 * bytes) / 2 ** 20) / 10 };
 }
 
 /** From asking to the worker's answer, in the middle of a trace. */
@@ -159,7 +130,7 @@ async function main(): Promise<void> {
     say(`${name}: in the worker`);
     const worker = await inWorker(options, runs);
     say(`${name}: from the cache`);
-    const cached = await fromCache(options, runs);
+    const cached = await fromCache(folder, options, runs);
     say(`${name}: as a command`);
     const command = commandLine(network, runs);
     if (!large) say(`${name}: with TensorFlow.js`);

@@ -10,6 +10,7 @@ import path from 'node:path';
 import { CancelledError } from '../../src/errors';
 import { WorkerClient } from '../../src/worker/client';
 import type { TraceOptions } from '../../src/worker/protocol';
+import { fromCache } from './lib/fromCache';
 import { asProcess, machine, spread } from './lib/measure';
 import { writeDecoder, type Network } from './lib/networks';
 
@@ -85,8 +86,17 @@ function inPyTorch({ file, size, frames }: Video): unknown {
   return status === 0 ? (JSON.parse(stdout.toString()) as unknown) : undefined;
 }
 
-async function inWorker({ file, corrections, frames, runs }: Video) {
-  const options: TraceOptions = { file, corrections, method: 'xinc', memoryBudget: BUDGET, frame: FRAME };
+const optionsOf = ({ file, corrections }: Video): TraceOptions => ({
+  file,
+  corrections,
+  method: 'xinc',
+  memoryBudget: BUDGET,
+  frame: FRAME,
+});
+
+async function inWorker(video: Video) {
+  const { frames, runs } = video;
+  const options = optionsOf(video);
   const client = new WorkerClient(path.resolve('dist/worker.js'));
   try {
     let phases = 0;
@@ -157,6 +167,7 @@ async function main(): Promise<void> {
     results[video.name] = {
       commandLine: commandLine(video),
       worker: await inWorker(video),
+      cached: await fromCache(folder, optionsOf(video), video.runs),
       ...(pytorch !== undefined && { pytorch }),
     };
   }
