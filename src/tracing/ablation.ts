@@ -188,6 +188,7 @@ export class Ablations {
         width: signal.width,
         step: 1,
         layers: [],
+        keep: [],
       };
       await this.activations.runPass(pass, cancel, ({ start, count, output }) => take(start, count, output));
       return;

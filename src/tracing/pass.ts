@@ -17,8 +17,6 @@ export interface PassLayer {
   readonly input: string;
   readonly inputImaginary?: string;
   readonly formula: ContributionFormula;
-  /** Whether its activations are handed over. */
-  readonly keep: boolean;
 }
 
 /** Plain data, so that it can be sent to other threads. */
@@ -30,7 +28,10 @@ export interface Pass {
   readonly width: number;
   /** 1 for every pixel, n for every n-th row and column. */
   readonly step: number;
+  /** Whose statistics are gathered. */
   readonly layers: readonly PassLayer[];
+  /** Graph values that are handed over. */
+  readonly keep: readonly string[];
   /** The layer whose contributions must add up to a graph value, one formula an output. */
   readonly check?: {
     readonly layer: number;
@@ -45,7 +46,7 @@ export interface PassTile {
   readonly count: number;
   /** The network's output, `[channels, count]`. */
   readonly output: Float32Array;
-  /** Activations of layers to be kept, `[neurons, count]`, by graph value. Own memory. */
+  /** Values to be kept, `[neurons, count]` each, by name. Own memory. */
   readonly kept: ReadonlyMap<string, Float32Array>;
 }
 
@@ -85,8 +86,8 @@ export async function runShare(
   const residual = { largest: 0, sum: 0 };
   const valuesOf = ({ input, inputImaginary }: PassLayer) =>
     inputImaginary === undefined ? [input] : [input, inputImaginary];
-  const keep = new Set(layers.filter((layer) => layer.keep).flatMap(valuesOf));
-  const names = [graph.output, ...(check ? [check.value] : []), ...layers.flatMap(valuesOf)];
+  const keep = new Set(pass.keep);
+  const names = [graph.output, ...(check ? [check.value] : []), ...layers.flatMap(valuesOf), ...keep];
 
   const takeTile = (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => {
     const count = end - start;

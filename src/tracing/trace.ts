@@ -10,12 +10,12 @@ import {
   type ActivationTile,
   type ContributionFormula,
 } from './contributions';
-import type { Gathered, TraceCache, TraceKey } from './cache';
+import { traceKey, type Cache, type Gathered } from './cache';
 import { ContributionTrace } from './contributionTrace';
 import { chosenLayers } from './chosenLayers';
 import { Ablations, type Ablated, type Baseline } from './ablation';
 import type { PictureValues } from './regions';
-import { drawnSize, runShare, type Pass, type RunPass } from './pass';
+import { drawnSize, runShare, type Pass, type PassTile, type RunPass } from './pass';
 import { LayerAccumulator, type LayerShare, type Thresholds } from './statistics';
 import type { Completeness, LayerTrace, Method } from './types';
 import { traceFrame } from './video/trace';
@@ -40,7 +40,7 @@ export interface TraceOptions {
   /** Frame of a video; a fraction lies between two. 0 when undefined. */
   readonly frame?: number;
   /** Traces that were made before are taken from there; none when undefined. */
-  readonly cache?: TraceCache;
+  readonly cache?: Cache;
   readonly onLayer?: (index: number, layer: LayerTrace) => void;
   /** What is being done, and the part of the whole that is done. */
   readonly onProgress?: (detail: string, fraction: number) => void;
@@ -153,8 +153,8 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
     return new MethodTrace(inr, engine, run, wanted, memoryBudget, method, baseline);
   };
   const layers = wanted.map(({ name }) => name);
-  const key: TraceKey = { inr, engine: engine.name, layers, method, baseline, frame: 0 };
-  const known = await cache?.find(key);
+  const key = traceKey(inr, { engine: engine.name, layers, method, baseline, frame: 0 });
+  const known = await cache?.find<Gathered>(key);
   if (known) {
     const trace = await make();
     trace.restore(known);
@@ -252,12 +252,12 @@ export class PictureTrace extends ContributionTrace {
       height,
       width,
       step: this.step,
-      layers: this.traced.map(({ layer, formula, kept }) => ({
+      layers: this.traced.map(({ layer, formula }) => ({
         input: layer.input,
         ...(layer.inputImaginary !== undefined && { inputImaginary: layer.inputImaginary }),
         formula,
-        keep: kept !== undefined,
       })),
+      keep: this.valuesToKeep(),
       ...(last >= 0 && {
         check: {
           layer: last,
@@ -277,21 +277,18 @@ export class PictureTrace extends ContributionTrace {
     this.reconstruction = new Float32Array(pixels * channels);
     let done = 0;
     const pass = this.pass();
-    const shares = await this.runPass(pass, cancel, ({ start, count, output, kept }) => {
+    const shares = await this.runPass(pass, cancel, (tile) => {
+      const { start, count, output } = tile;
       for (let c = 0; c < channels; c++) {
         for (let k = 0; k < count; k++) {
           this.reconstruction[(start + k) * channels + c] = output[c * count + k];
         }
       }
-      for (const { layer, kept: tiles } of this.traced) {
-        const imaginary = layer.inputImaginary && kept.get(layer.inputImaginary);
-        const values = kept.get(layer.input);
-        if (values) tiles?.push({ start, count, values, ...(imaginary && { imaginary }) });
-      }
+      this.take(tile);
       done += count;
       progress?.(done / pixels);
     });
-    for (const { kept } of this.traced) kept?.sort((a, b) => a.start - b.start);
+    this.sortKept();
     for (const [index] of this.traced.entries()) {
       this.layers.push(
         this.summarise(
@@ -317,21 +314,32 @@ export class PictureTrace extends ContributionTrace {
     this.filled = false;
   }
 
+  private valuesToKeep(): string[] {
+    return [...new Set(valuesOf(this.traced.filter(({ kept }) => kept).map(({ layer }) => layer)))];
+  }
+
+  private take({ start, count, kept }: PassTile): void {
+    for (const { layer, kept: tiles } of this.traced) {
+      const imaginary = layer.inputImaginary && kept.get(layer.inputImaginary);
+      const values = kept.get(layer.input);
+      if (values) tiles?.push({ start, count, values, ...(imaginary && { imaginary }) });
+    }
+  }
+
+  private sortKept(): void {
+    for (const { kept } of this.traced) kept?.sort((a, b) => a.start - b.start);
+  }
+
   /** Runs the network once for all activations that are to be kept. */
   private async fill(): Promise<void> {
-    const wanted = this.traced.filter(({ kept }) => kept);
+    const { check: _, ...pass } = this.pass();
     const cancel = cancelWhen(() => this.disposed);
     try {
-      await this.recompute(valuesOf(wanted.map(({ layer }) => layer)), cancel, (start, end, outputs) => {
-        for (const { layer, kept } of wanted) {
-          const values = outputs.get(layer.input)!.data.slice();
-          const imaginary = layer.inputImaginary && outputs.get(layer.inputImaginary)!.data.slice();
-          kept!.push({ start, count: end - start, values, ...(imaginary && { imaginary }) });
-        }
-      });
+      await this.runPass({ ...pass, layers: [] }, cancel, (tile) => this.take(tile));
+      this.sortKept();
       this.filled = true;
     } catch (error) {
-      for (const { kept } of wanted) kept!.length = 0;
+      for (const { kept } of this.traced) if (kept) kept.length = 0;
       throw error;
     } finally {
       this.filling = undefined;

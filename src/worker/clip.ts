@@ -4,7 +4,7 @@ import type { Engine } from '../engine/types';
 import { UsageError, type CancelToken } from '../errors';
 import type { Inr, Signal } from '../inr/types';
 import type { Baseline } from '../tracing/ablation';
-import type { TraceCache } from '../tracing/cache';
+import type { Cache } from '../tracing/cache';
 import { psnr, toRgba } from '../tracing/picture';
 import { traceInr, type Trace, type TraceOptions } from '../tracing/trace';
 import type { Method } from '../tracing/types';
@@ -37,7 +37,7 @@ export interface ClipOptions {
   readonly method: Method;
   readonly baseline?: Baseline;
   readonly layers?: readonly string[];
-  readonly cache?: TraceCache;
+  readonly cache?: Cache;
   /** Shares the kernels of a frame among threads. */
   readonly runRound?: RunRound;
 }

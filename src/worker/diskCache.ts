@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import v8 from 'node:v8';
 import { readRegularFile, replaceFile, writeWhole } from '../files';
-import type { Gathered, TraceCache, TraceKey } from '../tracing/cache';
+import type { Cache, CacheKey } from '../tracing/cache';
 
 const ENDING = '.trace';
 const CHECKSUM = 32;
@@ -22,7 +22,7 @@ const program = () => {
   return [size, mtimeMs, process.versions.v8];
 };
 
-export class DiskCache implements TraceCache {
+export class DiskCache implements Cache {
   /** @param warn is told of files that were damaged or could not be written; sentences */
   constructor(
     private readonly folder: string,
@@ -31,11 +31,11 @@ export class DiskCache implements TraceCache {
     private readonly warn: (message: string) => void,
   ) {}
 
-  find(key: TraceKey): Promise<Gathered | undefined> {
-    return Promise.resolve(this.most > 0 ? this.read(this.fileOf(key)) : undefined);
+  find<T>(key: CacheKey): Promise<T | undefined> {
+    return Promise.resolve(this.most > 0 ? (this.read(this.fileOf(key)) as T) : undefined);
   }
 
-  private read(file: string): Gathered | undefined {
+  private read(file: string): unknown {
     let bytes: Buffer;
     try {
       bytes = readRegularFile(file, this.most);
@@ -54,10 +54,10 @@ export class DiskCache implements TraceCache {
     return undefined;
   }
 
-  async keep(key: TraceKey, gathered: Gathered): Promise<void> {
+  async keep(key: CacheKey, value: unknown): Promise<void> {
     if (this.most <= 0) return;
     try {
-      const content = serialise(gathered);
+      const content = serialise(value);
       if (content.length > this.most * LARGEST_PART) return;
       fs.mkdirSync(this.folder, { recursive: true });
       await replaceFile(this.fileOf(key), (descriptor) => {
@@ -70,10 +70,9 @@ export class DiskCache implements TraceCache {
     }
   }
 
-  private fileOf({ inr, ...how }: TraceKey): string {
-    const { graph, signal, domain, layers } = inr;
+  private fileOf(key: CacheKey): string {
     const hash = createHash('sha256');
-    feed(hash, { program: program(), graph, signal, domain, layers, how });
+    feed(hash, [program(), key]);
     return path.join(this.folder, `${hash.digest('hex')}${ENDING}`);
   }
 
@@ -103,10 +102,10 @@ function serialise(value: unknown): Buffer {
   return serializer.releaseBuffer();
 }
 
-function deserialise(content: Uint8Array): Gathered {
+function deserialise(content: Uint8Array): unknown {
   const deserializer = new v8.Deserializer(content);
   deserializer.readHeader();
-  return deserializer.readValue() as Gathered;
+  return deserializer.readValue() as unknown;
 }
 
 /** Adds plain data to a hash, without functions; the order of keys does not matter. */

@@ -11,7 +11,7 @@ import type { LayOut } from '../tracing/layout';
 import { psnr, toRgba } from '../tracing/picture';
 import type { Subject } from '../tracing/subject';
 import { traceInr, type Trace } from '../tracing/trace';
-import type { TraceCache } from '../tracing/cache';
+import { cached, traceKey, type Cache, type CacheKey } from '../tracing/cache';
 import { removals, scaled, withoutNeurons } from './ablations';
 import { findingsOf, type Analysed } from './findings';
 import type { LayerTrace } from '../tracing/types';
@@ -50,7 +50,9 @@ interface Traced {
 }
 
 /** What is the same for all frames of a trace. */
-type About = Pick<Analysed, 'inspection' | 'method' | 'baseline' | 'engine'>;
+type About = Pick<Analysed, 'inspection' | 'method' | 'baseline' | 'engine'> & {
+  readonly cache: Cache | undefined;
+};
 
 class LiveTrace implements Analysed {
   trace: Trace;
@@ -103,6 +105,17 @@ class LiveTrace implements Analysed {
 
   get engine() {
     return this.about.engine;
+  }
+
+  get cache() {
+    return this.about.cache;
+  }
+
+  /** What decides all that is computed from the trace alone. */
+  get key(): CacheKey {
+    const { trace, engine, method, baseline } = this;
+    const layers = trace.layers.map(({ name }) => name);
+    return traceKey(trace.inr, { engine, layers, method, baseline, frame: trace.frame });
   }
 
   get range(): readonly [number, number] {
@@ -263,6 +276,7 @@ export class Service {
           method: options.method,
           baseline: options.baseline ?? 'zero',
           engine: engine.name,
+          cache,
         }),
       );
       const ended = performance.now();
@@ -312,15 +326,13 @@ export class Service {
       if (live.embeddingKey !== key) {
         const traces = [live.trace, ...others.map((other) => this.live(other).trace)];
         const moving = live.video && (await movingAt(live.video, live.trace, cancel));
+        const embed = () => embedNeurons(traces, layout, live.regions, cancel, phase, moving, this.layOut);
+        const keys = [live, ...others.map((other) => this.live(other))].map((one) => one.key);
         try {
-          live.embedding = await embedNeurons(
-            traces,
-            layout,
-            live.regions,
-            cancel,
-            phase,
-            moving,
-            this.layOut,
+          live.embedding = await cached(
+            live.cache,
+            { what: 'embedding', keys, layout, motion: moving?.motion },
+            embed,
           );
         } finally {
           moving?.neighbour.dispose();
@@ -443,7 +455,7 @@ async function tracePicture(
   options: Params<'trace'>['options'],
   engine: Engine,
   pool: Pool | undefined,
-  cache: TraceCache | undefined,
+  cache: Cache | undefined,
   target: NamedTarget | undefined,
   emit: Emit,
   cancel: CancelToken,

@@ -55,14 +55,15 @@ describe('trace', () => {
     const restored = async () => {
       const session = await traced(siren);
       const messages = ofType([...session.replay()], 'layer');
+      const map = (await session.answer('map', { neuron: { layer: 1, neuron: 7 } })) as FloatMap;
       await closeAll();
-      return { restored: session.view.restored, layers: messages.map(({ layer }) => layer) };
+      return { restored: session.view.restored, layers: messages.map(({ layer }) => layer), map };
     };
     await vscode.commands.executeCommand('neuralCanvas.clearCache');
     const first = await restored();
     const second = await restored();
     assert.deepEqual([first.restored, second.restored], [false, true]);
-    assert.deepEqual(second.layers, first.layers);
+    assert.deepEqual([second.layers, second.map], [first.layers, first.map]);
     await vscode.commands.executeCommand('neuralCanvas.clearCache');
     assert.equal((await restored()).restored, false);
   });

@@ -4,7 +4,7 @@ import { neverCancelled, UsageError, type CancelToken } from '../../errors';
 import type { Inr, TracedLayer } from '../../inr/types';
 import type { FloatMap, NeuronRef, PixelProbe } from '../../worker/protocol';
 import type { Ablated, Baseline } from '../ablation';
-import type { Gathered, TraceKey } from '../cache';
+import { traceKey, type Gathered } from '../cache';
 import { chosenLayers } from '../chosenLayers';
 import { ALPHAS } from '../contributionTrace';
 import { shownPicture } from '../picture';
@@ -87,8 +87,8 @@ export async function traceFrame(
   cancel.throwIfCancelled();
   onReconstruction?.(trace.reconstruction, inr.signal);
   const layers = wanted.map(({ name }) => name);
-  const key: TraceKey = { inr, engine: engine.name, layers, method, baseline, frame };
-  const known = await cache?.find(key);
+  const key = traceKey(inr, { engine: engine.name, layers, method, baseline, frame });
+  const known = await cache?.find<Gathered>(key);
   if (known) trace.restore(known);
 
   const costs = wanted.map(({ inputs, outputs }) => inputs * (method === 'xinc' ? outputs : 1));

@@ -92,11 +92,38 @@ it('every number of a trace, and nothing but its own, is sent', async () => {
   await trace(siren);
   const { layers } = await trace(siren);
   for (const { statistics, previews } of layers) {
-    const arrays: ArrayBufferView[] = [...Object.values(statistics as object), previews.data, previews.limit];
-    for (const array of arrays) {
+    const values = Object.values(statistics) as ArrayBufferView[];
+    for (const array of [...values, previews.data, previews.limit]) {
       expect(array.buffer.byteLength).toBe(array.byteLength);
     }
   }
+});
+
+describe.each([
+  ['picture', siren, { frame: 0 }],
+  ['frame', nerv, { frame: 2 }],
+] as const)('groups of a %s', (_, file, options) => {
+  it('are the same when their layout is taken up, and others when something else is asked', async () => {
+    const cluster = async (features: 'edge' | 'space', clusters?: number) => {
+      const service = newService();
+      const { layers } = await trace(file, options, { service });
+      const done: string[] = [];
+      const asked = { features, seed: 0, layers: [...layers.keys()], ...(clusters && { clusters }) };
+      const groups = await service.call(
+        'cluster',
+        { trace: 'test', options: asked },
+        ({ detail }) => done.push(detail),
+        neverCancelled,
+      );
+      return { groups, computed: done.includes('Comparing neurons by region') };
+    };
+    const made = await cluster('edge');
+    const found = await cluster('edge');
+    expect([made.computed, found.computed]).toEqual([true, false]);
+    expect(isDeepStrictEqual(found.groups, made.groups)).toBe(true);
+    expect((await cluster('edge', 3)).computed).toBe(false);
+    expect((await cluster('space')).computed).toBe(true);
+  });
 });
 
 it('what differs is traced anew', async () => {
