@@ -7,25 +7,12 @@ import type { Graph, GraphNode } from '../graph/types';
 import { coordinatesAt, fillCoordinates } from '../inr/coordinates';
 import type { Inr, TracedLayer } from '../inr/types';
 import type { NeuronRef } from '../worker/protocol';
+import type { Activations } from './activations';
 import type { ActivationTile } from './contributions';
-import type { Pass, RunPass } from './pass';
+import type { Pass, PassRunner } from './pass';
 
 /** What an ablated neuron puts out everywhere: nothing, or its mean over the picture. */
 export type Baseline = 'zero' | 'mean';
-
-/** Where a trace's activations come from. */
-export interface Activations {
-  /** A layer's over the whole picture, tile by tile, if they were kept. They must stay as they are. */
-  readonly kept: (layer: number) => readonly ActivationTile[] | undefined;
-  /** The same, kept or computed again. @throws CancelledError */
-  readonly eachTile: (
-    layer: number,
-    cancel: CancelToken,
-    onTile: (tile: ActivationTile) => void | Promise<void>,
-  ) => Promise<void>;
-  /** Runs a graph over the whole picture, in whatever threads. */
-  readonly runPass: RunPass;
-}
 
 /** A picture drawn at every `step`-th row and column. */
 export interface Ablated {
@@ -75,6 +62,7 @@ export class Ablations {
     private readonly layers: readonly TracedLayer[],
     private readonly engine: Engine,
     private readonly activations: Activations,
+    private readonly passes: PassRunner,
     private readonly memory: number,
   ) {}
 
@@ -179,7 +167,7 @@ export class Ablations {
     const masked = layers.map((index) => this.layers[index]).reduce(withMasks, graph);
     const masks = new Map([...replaced].flatMap(([index, own]) => masksOf(this.layers[index], own)));
     const first = this.layers[layers[0]];
-    const tiles = this.activations.kept(layers[0]);
+    const tiles = this.activations.known(first);
     if (!tiles) {
       const pass: Pass = {
         graph: withConstants(masked, masks),
@@ -190,7 +178,7 @@ export class Ablations {
         layers: [],
         keep: [],
       };
-      await this.activations.runPass(pass, cancel, ({ start, count, output }) => take(start, count, output));
+      await this.passes.run(pass, cancel, ({ start, count, output }) => take(start, count, output));
       return;
     }
     const rest = behind(masked, valuesOf(first));
@@ -247,7 +235,7 @@ export class Ablations {
     for (let from = 0, k = 0; from < pixels.length; from += RUN, k++) {
       cancel.throwIfCancelled();
       const some = pixels.subarray(from, from + RUN);
-      const cut = known?.cuts[k] ?? (await session.cut(some, this.activations.kept(first)));
+      const cut = known?.cuts[k] ?? (await session.cut(some, this.activations.known(this.layers[first])));
       take(some.length, await session.run(cut, replaced));
       bytes += cut.bytes;
       if (bytes <= this.memory) cuts.push(cut);
@@ -291,7 +279,7 @@ export class Ablations {
     const { inputs, inputImaginary } = this.layers[layer];
     const sums = Array.from({ length: inputImaginary ? 2 : 1 }, () => new Float64Array(inputs));
     let pixels = 0;
-    await this.activations.eachTile(layer, cancel, ({ count, values, imaginary }) => {
+    await this.activations.eachTile(this.layers[layer], cancel, ({ count, values, imaginary }) => {
       pixels += count;
       [values, ...(imaginary ? [imaginary] : [])].forEach((source, part) => {
         for (let i = 0, k = 0; i < inputs; i++) {

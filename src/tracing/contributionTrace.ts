@@ -14,6 +14,17 @@ import type { Completeness, LayerTrace } from './types';
 /** Parts α of the total that fall below the threshold of `neuronsPerPixel`. */
 export const ALPHAS = [0.1, 0.5] as const;
 
+/** Of every neuron at one pixel of a tile. */
+export function contributionsOf(
+  formula: ContributionFormula,
+  tile: ActivationTile,
+  at: number,
+): Float32Array {
+  const values = new Float32Array(formula.neurons);
+  for (let i = 0; i < values.length; i++) evaluate(formula, i, tile, at, 1, values, i);
+  return values;
+}
+
 export abstract class ContributionTrace implements Trace {
   readonly layers: LayerTrace[] = [];
   /** `[H, W, C]`, unclamped. */
@@ -173,12 +184,7 @@ export abstract class ContributionTrace implements Trace {
     const pixel = row * width + column;
     const layers: PixelProbe['layers'][number][] = [];
     for (const [index, traced] of this.traced.entries()) {
-      const values = new Float32Array(traced.layer.inputs);
-      await this.eachContribution(traced, neverCancelled, (tile) => {
-        const from = pixel - tile.start;
-        if (from < 0 || from >= tile.count) return;
-        for (let i = 0; i < values.length; i++) evaluate(traced.formula, i, tile, from, 1, values, i);
-      });
+      const values = await this.contributionsAt(traced, pixel);
       const order = Array.from(values.keys()).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]));
       const strongest = order.slice(0, top).map((neuron) => ({ neuron, contribution: values[neuron] }));
       const all = values.reduce((sum, v) => sum + Math.abs(v), 0);
@@ -191,6 +197,21 @@ export abstract class ContributionTrace implements Trace {
       value: Array.from(this.reconstruction.subarray(pixel * channels, (pixel + 1) * channels)),
       layers,
     };
+  }
+
+  /** Of every neuron at one pixel, by its row-major index. */
+  protected contributionsAt(traced: Traced, pixel: number): Promise<Float32Array> {
+    return this.contributionsAmong(traced, pixel);
+  }
+
+  /** The same, taken from those of the whole picture. */
+  protected async contributionsAmong(traced: Traced, pixel: number): Promise<Float32Array> {
+    let found: Float32Array | undefined;
+    await this.eachContribution(traced, neverCancelled, (tile) => {
+      const from = pixel - tile.start;
+      if (from >= 0 && from < tile.count) found = contributionsOf(traced.formula, tile, from);
+    });
+    return found!;
   }
 
   async *maps(layer: number): AsyncGenerator<Float32Array> {

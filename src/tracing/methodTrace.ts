@@ -9,7 +9,7 @@ import { asTheyAre, type ActivationTile, type ContributionFormula } from './cont
 import { seededRandom } from './random';
 import { pause } from './regions';
 import { costBehind, gradientsOf, SampledNetwork, valuesOf, type Means } from './sampled';
-import type { RunPass } from './pass';
+import type { PassRunner } from './pass';
 import { LayerAccumulator } from './statistics';
 import { PictureTrace, type Traced } from './trace';
 import type { LayerTrace, Method, NeuronStatistics } from './types';
@@ -34,15 +34,15 @@ export class MethodTrace extends PictureTrace {
   constructor(
     inr: Inr,
     engine: Engine,
-    runPass: RunPass,
+    passes: PassRunner,
     wanted: readonly TracedLayer[],
     memoryBudget: number,
     private readonly method: Exclude<Method, 'xinc'>,
     private readonly baseline: Baseline,
   ) {
-    super(inr, engine, runPass, wanted, 1, 0);
+    super(inr, engine, passes, wanted, 1, 0);
     this.traced.forEach((traced, i) => {
-      this.traced[i] = { ...traced, formula: this.definition(traced.layer), kept: undefined };
+      this.traced[i] = { ...traced, formula: this.definition(traced.layer) };
     });
     const values = wanted.reduce((sum, layer) => sum + layer.inputs * this.pixels, 0);
     this.keep = values * Float32Array.BYTES_PER_ELEMENT <= memoryBudget;
@@ -52,7 +52,7 @@ export class MethodTrace extends PictureTrace {
     const { channels } = this.inr.signal;
     const { output } = this.inr.graph;
     this.reconstruction = new Float32Array(this.pixels * channels);
-    await this.recompute([output], cancel, (start, end, outputs) => {
+    await this.activations.compute([output], cancel, (start, end, outputs) => {
       const { data } = outputs.get(output)!;
       const count = end - start;
       for (let c = 0; c < channels; c++) {
@@ -136,6 +136,11 @@ export class MethodTrace extends PictureTrace {
     if (keep) this.known.set(keyOf(layer), tiles);
   }
 
+  /** They are no function of the activations there. */
+  protected override contributionsAt(traced: Traced, pixel: number): Promise<Float32Array> {
+    return this.contributionsAmong(traced, pixel);
+  }
+
   private async gradients(
     layer: TracedLayer,
     cancel: CancelToken,
@@ -176,7 +181,7 @@ export class MethodTrace extends PictureTrace {
   private async means(traced: Traced, cancel: CancelToken): Promise<Means> {
     const { inputs, inputImaginary } = traced.layer;
     const sums = Array.from({ length: inputImaginary === undefined ? 1 : 2 }, () => new Float64Array(inputs));
-    await this.eachTile(traced, cancel, ({ values, imaginary, count }) => {
+    await this.activations.eachTile(traced.layer, cancel, ({ values, imaginary, count }) => {
       for (const [k, part] of (imaginary ? [values, imaginary] : [values]).entries()) {
         for (let i = 0; i < inputs; i++) {
           for (let p = i * count; p < (i + 1) * count; p++) sums[k][i] += part[p];

@@ -3,7 +3,7 @@
  * statistics of every layer, and activations to keep. No activation is read twice from memory, and tiles
  * are independent, so that several threads can share a pass.
  */
-import { runTiles, type Claim } from '../engine/tiles';
+import { inOrder, runTiles, type Claim } from '../engine/tiles';
 import type { Engine, EngineTensor } from '../engine/types';
 import type { CancelToken } from '../errors';
 import type { Graph } from '../graph/types';
@@ -56,12 +56,21 @@ export interface PassShare {
   readonly residual: { readonly largest: number; readonly sum: number };
 }
 
-/** Carries out a pass, in whatever threads. @throws CancelledError */
-export type RunPass = (
-  pass: Pass,
-  cancel: CancelToken,
-  onTile: (tile: PassTile) => void,
-) => Promise<readonly PassShare[]>;
+export interface PassRunner {
+  /** Carries out a pass, in whatever threads. @throws CancelledError */
+  run(pass: Pass, cancel: CancelToken, onTile: (tile: PassTile) => void): Promise<readonly PassShare[]>;
+  /** Whether others are being carried out, so that one would have to wait. */
+  readonly busy: boolean;
+}
+
+/** Runs passes without other threads. */
+export const inThisThread = (engine: Engine): PassRunner => ({
+  async run(pass, cancel, onTile) {
+    const { height, width } = drawnSize(pass);
+    return [await runShare(pass, engine, inOrder(height * width), cancel, onTile)];
+  },
+  busy: false,
+});
 
 /** Size of the grid that a pass draws. */
 export const drawnSize = ({ height, width, step }: Pick<Pass, 'height' | 'width' | 'step'>) => ({

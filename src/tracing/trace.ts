@@ -1,7 +1,5 @@
-import { inOrder, runTiles } from '../engine/tiles';
-import type { Engine, EngineTensor } from '../engine/types';
-import { cancelWhen, neverCancelled, UsageError, type CancelToken } from '../errors';
-import { fillCoordinates } from '../inr/coordinates';
+import type { Engine } from '../engine/types';
+import { neverCancelled, UsageError, type CancelToken } from '../errors';
 import type { Inr, TracedLayer } from '../inr/types';
 import type { FloatMap, NeuronRef, PixelProbe } from '../worker/protocol';
 import {
@@ -11,11 +9,12 @@ import {
   type ContributionFormula,
 } from './contributions';
 import { traceKey, type Cache, type Gathered } from './cache';
-import { ContributionTrace } from './contributionTrace';
+import { ContributionTrace, contributionsOf } from './contributionTrace';
 import { chosenLayers } from './chosenLayers';
 import { Ablations, type Ablated, type Baseline } from './ablation';
+import { Activations } from './activations';
 import type { PictureValues } from './regions';
-import { drawnSize, runShare, type Pass, type PassTile, type RunPass } from './pass';
+import { drawnSize, inThisThread, type Pass, type PassRunner } from './pass';
 import { LayerAccumulator, type LayerShare, type Thresholds } from './statistics';
 import type { Completeness, LayerTrace, Method } from './types';
 import { traceFrame } from './video/trace';
@@ -36,7 +35,7 @@ export interface TraceOptions {
     size: { readonly height: number; readonly width: number },
   ) => void;
   /** Runs the network in other threads; in this one when undefined. */
-  readonly runPass?: RunPass;
+  readonly passes?: PassRunner;
   /** Frame of a video; a fraction lies between two. 0 when undefined. */
   readonly frame?: number;
   /** Traces that were made before are taken from there; none when undefined. */
@@ -49,12 +48,7 @@ export interface TraceOptions {
 export interface Traced {
   readonly layer: TracedLayer;
   readonly formula: ContributionFormula;
-  /** Activations over the whole picture, tile by tile, when they fit; none yet in a trace that was taken up. */
-  readonly kept: ActivationTile[] | undefined;
 }
-
-/** Milliseconds after which the event loop gets its turn. */
-const TURN = 40;
 
 /**
  * A traced network: statistics of every neuron, and full-precision maps on demand. What reads it need not
@@ -134,7 +128,7 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
     );
   }
   const wanted = chosenLayers(inr, options.layers);
-  const run = options.runPass ?? inThisThread(engine);
+  const passes = options.passes ?? inThisThread(engine);
   const { height, width } = inr.signal;
   const publish = (trace: PictureTrace) => {
     onReconstruction?.(trace.reconstruction, trace.size);
@@ -147,10 +141,10 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
 
   const { method = 'xinc', baseline = 'zero', cache } = options;
   const make = async () => {
-    if (method === 'xinc') return new PictureTrace(inr, engine, run, wanted, 1, memoryBudget);
+    if (method === 'xinc') return new PictureTrace(inr, engine, passes, wanted, 1, memoryBudget);
     // It extends what is below, so it can only be loaded afterwards.
     const { MethodTrace } = await import('./methodTrace');
-    return new MethodTrace(inr, engine, run, wanted, memoryBudget, method, baseline);
+    return new MethodTrace(inr, engine, passes, wanted, memoryBudget, method, baseline);
   };
   const layers = wanted.map(({ name }) => name);
   const key = traceKey(inr, { engine: engine.name, layers, method, baseline, frame: 0 });
@@ -165,7 +159,7 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
   const coarse = height * width >= LARGE && method === 'xinc';
   if (coarse) {
     onProgress?.('Drawing a coarse picture', 0);
-    const sketch = new PictureTrace(inr, engine, run, wanted, step, 0);
+    const sketch = new PictureTrace(inr, engine, passes, wanted, step, 0);
     await sketch.run(cancel);
     publish(sketch);
   }
@@ -177,62 +171,35 @@ export async function traceInr(inr: Inr, engine: Engine, options: TraceOptions):
   return trace;
 }
 
-/** A pass without other threads. */
-const inThisThread =
-  (engine: Engine): RunPass =>
-  async (pass, cancel, onTile) => {
-    const { height, width } = drawnSize(pass);
-    return [await runShare(pass, engine, inOrder(height * width), cancel, onTile)];
-  };
-
-const valuesOf = (layers: readonly TracedLayer[]) =>
-  layers.flatMap(({ input, inputImaginary }) => (inputImaginary ? [input, inputImaginary] : [input]));
-
 /** The trace of a coordinate network: activations of linear layers, pixel by pixel. */
 export class PictureTrace extends ContributionTrace {
   private residual: Completeness = { layer: '', largest: NaN, mean: NaN };
+  protected readonly activations: Activations;
   readonly ablations: Ablations;
-  /** Whether the activations to be kept are there; in a trace that was taken up not before one is asked for. */
-  private filled = true;
-  private filling: Promise<void> | undefined;
-  private disposed = false;
 
   /**
-   * @param runPass how the network runs over the whole picture
+   * @param passes how the network runs over the whole picture
    * @param step 1 for every pixel, n for every n-th row and column
-   * @param memoryBudget bytes that kept activations may take; the last layers are kept first
+   * @param memoryBudget bytes that kept activations may take
    */
   constructor(
     inr: Inr,
     protected readonly engine: Engine,
-    protected readonly runPass: RunPass,
+    private readonly passes: PassRunner,
     wanted: readonly TracedLayer[],
     private readonly step: number,
     memoryBudget: number,
   ) {
-    const size = drawnSize({ ...inr.signal, step });
-    let left = memoryBudget;
-    const traced = wanted
-      .toReversed()
-      .map((layer) => {
-        const bytes = layer.inputs * size.height * size.width * (layer.inputImaginary ? 8 : 4);
-        // Coordinates are made again in no time.
-        const fits = bytes <= left && layer.input !== inr.graph.inputs[0].name;
-        if (fits) left -= bytes;
-        return { layer, formula: contributionFormula(layer), kept: fits ? [] : undefined };
-      })
-      .reverse();
-    super(inr, 0, size, traced);
+    const traced = wanted.map((layer) => ({ layer, formula: contributionFormula(layer) }));
+    super(inr, 0, drawnSize({ ...inr.signal, step }), traced);
+    this.activations = new Activations(inr, engine, passes, wanted, memoryBudget);
     this.ablations = new Ablations(
       inr,
       wanted,
       engine,
-      {
-        kept: (layer) => (this.filled ? this.at(layer).kept : undefined),
-        eachTile: (layer, cancel, onTile) => this.eachTile(this.at(layer), cancel, onTile),
-        runPass: (...pass) => this.runPass(...pass),
-      },
-      Math.max(left, memoryBudget / 4),
+      this.activations,
+      passes,
+      Math.max(this.activations.left, memoryBudget / 4),
     );
   }
 
@@ -257,7 +224,7 @@ export class PictureTrace extends ContributionTrace {
         ...(layer.inputImaginary !== undefined && { inputImaginary: layer.inputImaginary }),
         formula,
       })),
-      keep: this.valuesToKeep(),
+      keep: [],
       ...(last >= 0 && {
         check: {
           layer: last,
@@ -277,18 +244,15 @@ export class PictureTrace extends ContributionTrace {
     this.reconstruction = new Float32Array(pixels * channels);
     let done = 0;
     const pass = this.pass();
-    const shares = await this.runPass(pass, cancel, (tile) => {
-      const { start, count, output } = tile;
+    const shares = await this.passes.run(pass, cancel, ({ start, count, output }) => {
       for (let c = 0; c < channels; c++) {
         for (let k = 0; k < count; k++) {
           this.reconstruction[(start + k) * channels + c] = output[c * count + k];
         }
       }
-      this.take(tile);
       done += count;
       progress?.(done / pixels);
     });
-    this.sortKept();
     for (const [index] of this.traced.entries()) {
       this.layers.push(
         this.summarise(
@@ -311,39 +275,6 @@ export class PictureTrace extends ContributionTrace {
   override restore(gathered: Gathered): void {
     super.restore(gathered);
     this.residual = gathered.completeness;
-    this.filled = false;
-  }
-
-  private valuesToKeep(): string[] {
-    return [...new Set(valuesOf(this.traced.filter(({ kept }) => kept).map(({ layer }) => layer)))];
-  }
-
-  private take({ start, count, kept }: PassTile): void {
-    for (const { layer, kept: tiles } of this.traced) {
-      const imaginary = layer.inputImaginary && kept.get(layer.inputImaginary);
-      const values = kept.get(layer.input);
-      if (values) tiles?.push({ start, count, values, ...(imaginary && { imaginary }) });
-    }
-  }
-
-  private sortKept(): void {
-    for (const { kept } of this.traced) kept?.sort((a, b) => a.start - b.start);
-  }
-
-  /** Runs the network once for all activations that are to be kept. */
-  private async fill(): Promise<void> {
-    const { check: _, ...pass } = this.pass();
-    const cancel = cancelWhen(() => this.disposed);
-    try {
-      await this.runPass({ ...pass, layers: [] }, cancel, (tile) => this.take(tile));
-      this.sortKept();
-      this.filled = true;
-    } catch (error) {
-      for (const { kept } of this.traced) if (kept) kept.length = 0;
-      throw error;
-    } finally {
-      this.filling = undefined;
-    }
   }
 
   private summarise(index: number, shares: readonly LayerShare[]): LayerTrace {
@@ -354,70 +285,21 @@ export class PictureTrace extends ContributionTrace {
     return this.described(index, accumulator);
   }
 
-  /** Runs the network tile by tile for some of its values. */
-  protected async recompute(
-    names: readonly string[],
-    cancel: CancelToken,
-    onTile: (start: number, end: number, outputs: ReadonlyMap<string, EngineTensor>) => void | Promise<void>,
-  ): Promise<void> {
-    const { domain, graph, signal } = this.inr;
-    if (domain.kind !== 'pixels') throw new Error('frames are not made of pixels');
-    const session = await this.engine.load(graph, names);
-    try {
-      await runTiles({
-        session,
-        graph,
-        pixels: this.pixels,
-        fill: (out, start, end) =>
-          fillCoordinates(domain.convention, signal.height, signal.width, start, end, out),
-        onTile,
-        cancel,
-      });
-    } finally {
-      await session.release();
-    }
-  }
-
   protected override eachContribution(
-    traced: Traced,
+    { layer }: Traced,
     cancel: CancelToken,
     onTile: (tile: ActivationTile) => void | Promise<void>,
     _channel?: number,
   ): Promise<void> {
-    return this.eachTile(traced, cancel, onTile);
+    return this.activations.eachTile(layer, cancel, onTile);
+  }
+
+  protected override async contributionsAt({ layer, formula }: Traced, pixel: number): Promise<Float32Array> {
+    return contributionsOf(formula, await this.activations.at(layer, pixel), 0);
   }
 
   protected override channelFormula(layer: TracedLayer, channel: number): ContributionFormula {
     return channelFormula(layer, channel);
-  }
-
-  /** A layer's activations over the whole picture, from memory or computed again. @throws CancelledError */
-  protected async eachTile(
-    { layer, kept }: Traced,
-    cancel: CancelToken,
-    onTile: (tile: ActivationTile) => void | Promise<void>,
-  ): Promise<void> {
-    if (kept) {
-      if (!this.filled) await (this.filling ??= this.fill());
-      let turn = performance.now();
-      for (const tile of kept) {
-        cancel.throwIfCancelled();
-        await onTile(tile);
-        if (performance.now() - turn < TURN) continue;
-        await new Promise((resolve) => setImmediate(resolve));
-        turn = performance.now();
-      }
-      return;
-    }
-    await this.recompute(valuesOf([layer]), cancel, (start, end, outputs) => {
-      const imaginary = layer.inputImaginary && outputs.get(layer.inputImaginary)?.data;
-      return onTile({
-        start,
-        count: end - start,
-        values: outputs.get(layer.input)!.data,
-        ...(imaginary && { imaginary }),
-      });
-    });
   }
 
   without(
@@ -430,8 +312,7 @@ export class PictureTrace extends ContributionTrace {
   }
 
   dispose(): void {
-    this.disposed = true;
-    this.traced.length = 0;
+    this.activations.dispose();
     void this.ablations.release();
   }
 }

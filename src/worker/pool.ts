@@ -11,7 +11,7 @@ import type { EngineChoice } from '../engine/choices';
 import { nativeCalls } from '../engine/nativeCalls';
 import { refuseTelemetry } from '../engine/telemetry';
 import { CancelledError, type CancelToken } from '../errors';
-import { drawnSize, type PassShare, type PassTile, type RunPass } from '../tracing/pass';
+import { drawnSize, type PassShare, type PassTile, type PassRunner } from '../tracing/pass';
 import {
   contributionsOf,
   inThisThread,
@@ -32,7 +32,7 @@ const GRACE = 30_000;
 const POLL = 10;
 
 /** The threads; they start with the first pass and end when there was none for a while. */
-export class Pool {
+export class Pool implements PassRunner {
   private threads: Worker[] = [];
   /** Ends with the last pass asked for: passes take turns, each on all threads. */
   private last: Promise<unknown> = Promise.resolve();
@@ -58,13 +58,17 @@ export class Pool {
     this.rest();
   }
 
+  get busy(): boolean {
+    return this.waiting > 0;
+  }
+
   /** Whether a pass over that many pixels is faster here than in the caller's thread. */
   worthwhile(pixels: number): boolean {
     return this.size > 1 && pixels >= 2 * PIXELS_A_THREAD;
   }
 
   /** @throws CancelledError */
-  readonly run: RunPass = (pass, cancel, onTile) => {
+  readonly run: PassRunner['run'] = (pass, cancel, onTile) => {
     const { height, width } = drawnSize(pass);
     const threads = Math.ceil((height * width) / PIXELS_A_THREAD);
     return this.inTurn(cancel, () => this.together<PassShare>({ pass }, threads, cancel, { onTile }));

@@ -474,7 +474,7 @@ async function tracePicture(
     ...(options.layers && { layers: options.layers }),
     ...(cache && { cache }),
     cancel,
-    ...(pool?.worthwhile(inr.signal.height * inr.signal.width) && { runPass: pool.run }),
+    ...(pool?.worthwhile(inr.signal.height * inr.signal.width) && { passes: pool }),
     ...following(inr, comparable, emit, (psnr) => (score = psnr)),
   });
   return {

@@ -63,7 +63,7 @@ export class ChannelTrace extends ContributionTrace {
           'leave the layer out, use the method xinc, or allow more (in VS Code, neuralCanvas.memoryBudget).',
       );
     }
-    const traced = wanted.map((layer) => ({ layer, formula: definition(options, layer), kept: undefined }));
+    const traced = wanted.map((layer) => ({ layer, formula: definition(options, layer) }));
     const trace = new ChannelTrace(runner, frame, traced, options);
     const { output } = runner.inr.graph;
     trace.reconstruction = interleaved((await runner.run(frame, [output])).get(output)!.data, channels);

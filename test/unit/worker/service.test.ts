@@ -69,7 +69,7 @@ describe('a trace of the sample', () => {
           () => {},
           neverCancelled,
         );
-        expect(map.data[row * inspection.signal.width + column]).toBeCloseTo(contribution, 6);
+        expect(map.data[row * inspection.signal.width + column]).toBeCloseTo(contribution, 5);
       }
     }
   });
