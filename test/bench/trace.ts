@@ -94,7 +94,7 @@ function commandLine({ file, corrections }: Network, runs: number) {
 }
 
 /** Milliseconds after which PyTorch is given up. */
-const TORCH_LIMIT = process.env.RELEASED ? 240_000 : 60_000;
+const TORCH_LIMIT = 240_000;
 
 /**
  * The same maps in PyTorch, in closed form; with `RELEASED=1` also as the released code makes them, which takes
