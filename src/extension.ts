@@ -12,7 +12,7 @@ import type { TraceTool } from './agents/traceTool';
 import { registerLive } from './live/register';
 import type { Live } from './live/live';
 import type { Selection } from './panels/protocol';
-import { TracingResources } from './panels/resources';
+import { TracingResources, type TracingPurpose } from './panels/resources';
 import type { SweepPanels } from './panels/sweepPanel';
 import { Sessions } from './panels/sessions';
 import { CodeClient } from './code/client';
@@ -53,7 +53,7 @@ export function activate(context: vscode.ExtensionContext): TestApi | undefined 
       workspaceState.update(correctionKey(file), values),
   };
   const tracing = new TracingResources(context.globalStorageUri);
-  const resources = (sharers?: number) => tracing.of(sharers);
+  const resources = (purpose?: TracingPurpose) => tracing.of(purpose);
   const compare = new Compare({
     extension: extensionUri,
     client,

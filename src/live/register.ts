@@ -2,7 +2,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { TOOL, TraceTool } from '../agents/traceTool';
 import { fileOf } from '../panels/commands';
-import type { Resources } from '../panels/resources';
+import type { Resources, TracingPurpose } from '../panels/resources';
 import type { EngineChoice } from '../engine/choices';
 import type { CheckpointTree } from '../panels/checkpointTree';
 import { SweepPanels } from '../panels/sweepPanel';
@@ -19,7 +19,7 @@ interface Parts {
   readonly log: vscode.LogOutputChannel;
   corrections(file: vscode.Uri): Readonly<Record<string, string>>;
   engine(): EngineChoice;
-  resources(): Resources;
+  resources(purpose?: TracingPurpose): Resources;
 }
 
 const PINS = 'pinned';
@@ -40,19 +40,20 @@ export function registerLive(
     },
     (message) => log.warn(message),
   );
-  const traceOptions = (file: vscode.Uri): TraceOptions => ({
+  const traceOptions = (file: vscode.Uri, purpose?: TracingPurpose): TraceOptions => ({
     file: file.fsPath,
     corrections: parts.corrections(file),
     method: 'xinc',
-    ...parts.resources(),
+    ...parts.resources(purpose),
   });
+  const traceInPassing = (file: vscode.Uri) => traceOptions(file, { passing: true });
   const live = new Live({
     client,
     sessions,
     store,
     log,
     setting,
-    traceOptions,
+    traceOptions: traceInPassing,
     pins: {
       get: () => context.workspaceState.get<string[]>(PINS, []),
       set: (files) => context.workspaceState.update(PINS, files),
@@ -83,7 +84,7 @@ export function registerLive(
     log,
     worker: path.join(context.extensionPath, 'dist', 'worker.js'),
     engine: () => parts.engine(),
-    traceOptions,
+    traceOptions: traceInPassing,
   });
   context.subscriptions.push(
     live,

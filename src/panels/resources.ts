@@ -5,6 +5,13 @@ import type { TraceOptions } from '../worker/protocol';
 /** What a trace may take: memory, and room on disk to be found again. */
 export type Resources = Pick<TraceOptions, 'memoryBudget' | 'cache'>;
 
+export interface TracingPurpose {
+  /** How many traces live side by side. */
+  readonly sharers?: number;
+  /** One of many checkpoints, or of many saves: few are looked at again, and they would drive the others out. */
+  readonly passing?: boolean;
+}
+
 const MEGABYTE = 2 ** 20;
 
 export class TracingResources {
@@ -15,12 +22,13 @@ export class TracingResources {
     return path.join(this.storage.fsPath, 'traces');
   }
 
-  /** @param sharers how many traces live side by side */
-  of(sharers = 1): Resources {
+  of({ sharers = 1, passing = false }: TracingPurpose = {}): Resources {
     const settings = vscode.workspace.getConfiguration('neuralCanvas');
     return {
       memoryBudget: (settings.get<number>('memoryBudget', 1024) * MEGABYTE) / sharers,
-      cache: { folder: this.cache, bytes: settings.get<number>('cache.megabytes', 512) * 1e6 },
+      ...(!passing && {
+        cache: { folder: this.cache, bytes: settings.get<number>('cache.megabytes', 512) * 1e6 },
+      }),
     };
   }
 
@@ -31,7 +39,7 @@ export class TracingResources {
       const files = await vscode.workspace.fs.readDirectory(folder);
       await vscode.workspace.fs.delete(folder, { recursive: true });
       void vscode.window.showInformationMessage(
-        `The cache of ${files.length} traces was cleared; they are computed again when they are needed.`,
+        `The cache was cleared of ${files.length} results; they are computed again when they are needed.`,
       );
     } catch (error) {
       if (!(error instanceof vscode.FileSystemError && error.code === 'FileNotFound')) throw error;

@@ -8,7 +8,7 @@ import { FindingsWork, type FindingsChange } from './findingsWork';
 import type { FloatMap, Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
 import { FrameWork } from './frameWork';
 import { RegionWork } from './regionWork';
-import type { Resources } from './resources';
+import type { Resources, TracingPurpose } from './resources';
 import { MOST_MAPS, sharpMaps } from './sharpMaps';
 import type { LinkView } from './link';
 import { RemovalWork } from './removalWork';
@@ -34,7 +34,7 @@ export interface SessionHost {
   readonly log: vscode.LogOutputChannel;
   /** Names and values the person corrected for this file. */
   corrections(file: vscode.Uri): Readonly<Record<string, string>>;
-  resources(sharers?: number): Resources;
+  resources(purpose?: TracingPurpose): Resources;
   /** Whether findings are computed before anybody asks for them. */
   analyseUnasked(): boolean;
   /** Remembers what was selected, so that it is found again after a reload. */
@@ -269,12 +269,12 @@ export class TraceSession implements vscode.Disposable {
     }
   }
 
-  private options() {
+  private options(purpose?: TracingPurpose) {
     return {
       file: this.uri.fsPath,
       corrections: this.host.corrections(this.uri),
       method: this.method,
-      ...this.host.resources(),
+      ...this.host.resources(purpose),
       ...(this.chosen.frame > 0 && { frame: this.chosen.frame, nearestFrame: true }),
       ...(this.allLayers && { layers: this.allLayers }),
     };
@@ -380,7 +380,7 @@ export class TraceSession implements vscode.Disposable {
     const events: TraceEvent[] = [];
     const result = await client.call(
       'trace',
-      { trace, options: this.options() },
+      { trace, options: this.options({ passing: true }) },
       { signal, onEvent: (event) => event.type !== 'phase' && events.push(event) },
     );
     if ('notAnInr' in result) throw new NotRecognisedError(result.notAnInr.message);
@@ -550,7 +550,7 @@ export class TraceSession implements vscode.Disposable {
             file: other.uri.fsPath,
             corrections: this.host.corrections(other.uri),
             method: 'xinc',
-            ...this.host.resources(2),
+            ...this.host.resources({ sharers: 2 }),
           },
         },
         { signal },

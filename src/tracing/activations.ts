@@ -84,7 +84,15 @@ export class Activations {
   async at(layer: TracedLayer, pixel: number): Promise<ActivationTile> {
     // A question about a pixel is one about every layer.
     if (this.latest?.pixel !== pixel) this.latest = { pixel, outputs: this.runAt(pixel) };
-    return { start: pixel, count: 1, ...activationsIn(layer, await this.latest.outputs) };
+    const { outputs } = this.latest;
+    try {
+      return { start: pixel, count: 1, ...activationsIn(layer, await outputs) };
+    } catch (error) {
+      // Tried again when asked again.
+      if (this.latest?.outputs === outputs) this.latest = undefined;
+      this.onePixel = undefined;
+      throw error;
+    }
   }
 
   private async runAt(pixel: number): Promise<Outputs> {

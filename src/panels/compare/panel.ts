@@ -7,7 +7,7 @@ import type { WorkerClient } from '../../worker/client';
 import type { Inspection, Picture, TraceResult } from '../../worker/protocol';
 import { checkpointExtensions } from '../fileTypes';
 import { spelled } from '../numbers';
-import type { Resources } from '../resources';
+import type { Resources, TracingPurpose } from '../resources';
 import { page, webviewOptions } from '../webview';
 import type { CompareMessage, CompareRequest, ComparedSide, CompareStatus } from './protocol';
 
@@ -17,7 +17,7 @@ export interface CompareHost {
   readonly log: vscode.LogOutputChannel;
   /** Names and values the person corrected for this file. */
   corrections(file: vscode.Uri): Readonly<Record<string, string>>;
-  resources(sharers?: number): Resources;
+  resources(purpose?: TracingPurpose): Resources;
 }
 
 type Both<T> = readonly [T, T];
@@ -94,7 +94,7 @@ class ComparePanel {
               file: uri.fsPath,
               corrections: this.host.corrections(uri),
               method: 'xinc',
-              ...this.host.resources(2),
+              ...this.host.resources({ sharers: 2 }),
             },
           },
           {
