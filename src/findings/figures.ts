@@ -4,7 +4,7 @@ import { barChart, lineChart, type Series } from './charts';
 import type { FindingsDocument } from './document';
 import { h, table, type Element, type Nested } from './element';
 import { layerColour, neuronLink, neuronsLink, pictureOf } from './parts';
-import { capital, pText, percent, unitsOf } from './sentences';
+import { capital, counted, pText, percent, unitsOf } from './sentences';
 
 export function distributionFigure(
   { layers, figures }: FindingsDocument,
@@ -58,13 +58,13 @@ export function distributionFigure(
             'tr',
             null,
             h('th', { scope: 'row' }, h('i', { class: `dot c${layerColour(k)}` }), names[k]),
-            cell(String(neurons)),
-            cell(String(d.neuronsFor50)),
-            cell(String(d.neuronsFor90)),
-            cell(d.effectiveNeurons.toFixed(1)),
+            cell(counted(neurons)),
+            cell(counted(d.neuronsFor50)),
+            cell(counted(d.neuronsFor90)),
+            cell(counted(d.effectiveNeurons, 1)),
             cell(d.gini.toFixed(2)),
             cell(stableRank === null ? '–' : stableRank.toFixed(1)),
-            cell(String(d.dead)),
+            cell(counted(d.dead)),
             cell(neuronsPerPixel[0] ? percent(neuronsPerPixel[0].mean) : '–'),
           ),
         ),

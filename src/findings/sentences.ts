@@ -28,6 +28,9 @@ export function unitsOf(layers: readonly Pick<LayerFindings, 'unit'>[]): string 
   return `${others.length > 0 ? 'neuron' : (first ?? 'neuron')}s`;
 }
 export const capital = (text: string) => `${text[0].toUpperCase()}${text.slice(1)}`;
+/** `14,336` */
+export const counted = (value: number, digits = 0) =>
+  value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 export const percent = (part: number, digits = 0) => `${(100 * part).toFixed(digits)} %`;
 export const ratio = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} times`;
 export const pText = (p: number) => `p ${p < 0.01 ? '< 0.01' : `= ${p.toFixed(2)}`}`;
@@ -57,7 +60,7 @@ function distributed(layers: readonly LayerFindings[], names: readonly string[])
   ];
   const each = layers.map(
     ({ distributedness: d, neurons }, k) =>
-      `${d.neuronsFor90} of ${neurons} (${percent(parts[k])}) in ${names[k]}`,
+      `${counted(d.neuronsFor90)} of ${counted(neurons)} (${percent(parts[k])}) in ${names[k]}`,
   );
   return {
     id: 'distributed',
@@ -235,8 +238,7 @@ export const atFrames = (frames: readonly number[]): string =>
 
 /** The pixels that a card stands on. */
 export function sampleText({ pixels, of, frames }: FaithfulnessCard['sample']): string {
-  const count = (n: number) => n.toLocaleString('en');
   const some =
-    pixels === of ? `all ${count(of)} pixels` : `${count(pixels)} random ones of ${count(of)} pixels`;
+    pixels === of ? `all ${counted(of)} pixels` : `${counted(pixels)} random ones of ${counted(of)} pixels`;
   return frames ? `${some} of ${framesText(frames)}` : some;
 }
