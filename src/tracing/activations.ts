@@ -137,14 +137,18 @@ export class Activations {
 
   /** All that are to be kept, in one run of the network. */
   private async fill(): Promise<void> {
-    const wanted = this.layers.filter(({ name }) => this.kept.has(name));
-    const keep = [...new Set(wanted.flatMap(valuesOf))];
+    // Tiles still come after a disposal, until the pass has noticed.
+    const wanted = this.layers.flatMap((layer) => {
+      const tiles = this.kept.get(layer.name);
+      return tiles ? [{ layer, tiles }] : [];
+    });
+    const keep = [...new Set(wanted.flatMap(({ layer }) => valuesOf(layer)))];
     const cancel = cancelWhen(() => this.disposed);
     const take = ({ start, count, kept }: PassTile) => {
-      for (const layer of wanted) {
+      for (const { layer, tiles } of wanted) {
         const values = kept.get(layer.input)!;
         const imaginary = layer.inputImaginary === undefined ? undefined : kept.get(layer.inputImaginary);
-        this.kept.get(layer.name)!.push({ start, count, values, ...(imaginary && { imaginary }) });
+        tiles.push({ start, count, values, ...(imaginary && { imaginary }) });
       }
     };
     try {
@@ -155,10 +159,10 @@ export class Activations {
       // A person waits: not until another trace, which may take a minute, has ended.
       const passes = this.passes.busy ? inThisThread(this.engine) : this.passes;
       await passes.run(pass, cancel, take);
-      for (const tiles of this.kept.values()) tiles.sort((a, b) => a.start - b.start);
+      for (const { tiles } of wanted) tiles.sort((a, b) => a.start - b.start);
       this.filled = true;
     } catch (error) {
-      for (const tiles of this.kept.values()) tiles.length = 0;
+      for (const { tiles } of wanted) tiles.length = 0;
       throw error;
     } finally {
       this.filling = undefined;

@@ -184,9 +184,18 @@ function share(thread: Worker, job: Job, onTile: (tile: PassTile) => void): Prom
       reject(error);
     };
     const ended = (code: number) => fail(new Error(`a tracing thread ended (exit code ${code})`));
+    // The thread is free again only when it has answered, so what goes wrong here is told then.
+    let failure: Error | undefined;
     const take = (reply: Reply) => {
-      if ('tile' in reply) onTile(reply.tile);
-      else if ('error' in reply) fail(reviveError(reply.error));
+      if ('tile' in reply) {
+        try {
+          if (!failure) onTile(reply.tile);
+        } catch (error) {
+          failure = error as Error;
+          Atomics.store(job.state, STOP, 1);
+        }
+      } else if ('error' in reply) fail(failure ?? reviveError(reply.error));
+      else if (failure) fail(failure);
       else {
         settle();
         resolve(reply.share);

@@ -179,7 +179,9 @@ test('what was assumed is changed in a form that shows its effect', async ({ wor
   await expect(facts).toContainText(/ 1\d\.\d dB/);
   await workbench.shot('8-change');
   await canvas.getByTestId('apply-save').click();
-  await expect(canvas.getByTestId('facts')).toContainText(/ 1\d\.\d dB.*traced (in|before)/, { timeout: 60_000 });
+  await expect(canvas.getByTestId('facts')).toContainText(/ 1\d\.\d dB.*traced (in|before)/, {
+    timeout: 60_000,
+  });
   const saved = path.join(workbench.project, 'checkpoints/siren.pth.inr.json');
   expect(JSON.parse(await readFile(saved, 'utf8'))).toEqual({ coords: 'xy-per-side' });
 

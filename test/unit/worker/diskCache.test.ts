@@ -219,6 +219,21 @@ it('two at once', async () => {
   expect(warnings).toEqual([]);
 });
 
+it('a trace that is closed while its activations are computed stops that', async () => {
+  const service = newService();
+  await trace(siren, {}, { service });
+  const map = service.call(
+    'map',
+    { trace: 'test', neuron: { layer: 1, neuron: 0 } },
+    () => {},
+    neverCancelled,
+  );
+  const outcome = expect(map).rejects.toThrow(CancelledError);
+  await service.call('close', { trace: 'test' }, () => {}, neverCancelled);
+  await outcome;
+  expect((await trace(siren, {}, { service })).layers.length).toBeGreaterThan(1);
+});
+
 it('a cancelled trace is not kept', async () => {
   let looks = 0;
   const options = {

@@ -110,6 +110,28 @@ describe('a trace shared by threads', () => {
     expect((await traced(service, siren)).layers).toHaveLength(5);
   });
 
+  it('ends with an error of whoever takes its tiles, and is free again', async () => {
+    const service = new Service(pool(2));
+    const emit = (event: TraceEvent) => {
+      if (event.type === 'phase' && event.phase === 'tracing' && event.fraction > 0.1)
+        throw new Error('full');
+    };
+    await expect(traced(service, siren, { size: '600x600' }, { emit })).rejects.toThrow('full');
+    expect((await traced(service, siren)).layers).toHaveLength(5);
+  });
+
+  it('stops computing activations of a trace that is closed', async () => {
+    const service = new Service(pool(2));
+    await traced(service, siren, { size: '400x400' });
+    const neuron = { layer: 1, neuron: 0 };
+    const map = service.call('map', { trace: 'a', neuron }, () => {}, neverCancelled);
+    const outcome = expect(map).rejects.toThrow(CancelledError);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await service.call('close', { trace: 'a' }, () => {}, neverCancelled);
+    await outcome;
+    expect((await traced(service, siren)).layers).toHaveLength(5);
+  });
+
   it('fails when a thread fails, each time anew', async () => {
     const broken = path.join(folder, 'broken.js');
     writeFileSync(
