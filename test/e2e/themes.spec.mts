@@ -55,10 +55,6 @@ test('every theme and size looks as it should, and has nothing serious for axe-c
   workbench,
   warm,
 }) => {
-  test.skip(
-    !retake && !process.env.NEURAL_CANVAS_THEMES,
-    'takes minutes: npm run screenshots, or NEURAL_CANVAS_THEMES=1 as in hosted CI',
-  );
   test.setTimeout(400_000);
   const { page, project } = workbench;
   await mkdir(images, { recursive: true });

@@ -131,7 +131,7 @@ test.describe('a video', () => {
   });
 
   test('has findings of the whole clip, and maps of channels by ablation', async ({ workbench }) => {
-    test.skip(!process.env.NEURAL_CANVAS_THEMES, 'takes minutes: NEURAL_CANVAS_THEMES=1, as in hosted CI');
+    test.skip(!process.env.NEURAL_CANVAS_LONG, 'takes minutes: NEURAL_CANVAS_LONG=1, as in hosted CI');
     test.setTimeout(300_000);
     const { page } = workbench;
     await workbench.openFolder('clip');
