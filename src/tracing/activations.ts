@@ -1,7 +1,7 @@
 /** What the neurons of a coordinate network put out over its picture, when somebody looks. */
 import { runTiles } from '../engine/tiles';
 import type { Engine, EngineSession, EngineTensor } from '../engine/types';
-import { cancelWhen, type CancelToken } from '../errors';
+import { CancelledError, cancelWhen, type CancelToken } from '../errors';
 import { coordinatesAt, fillCoordinates } from '../inr/coordinates';
 import type { Inr, TracedLayer } from '../inr/types';
 import type { ActivationTile } from './contributions';
@@ -62,6 +62,7 @@ export class Activations {
     cancel: CancelToken,
     onTile: (tile: ActivationTile) => void | Promise<void>,
   ): Promise<void> {
+    this.checkOpen();
     const kept = this.kept.get(layer.name);
     if (kept) {
       if (!this.filled) await (this.filling ??= this.fill());
@@ -99,10 +100,16 @@ export class Activations {
     const { graph, signal } = this.inr;
     const { height, width } = signal;
     const names = [...new Set(this.layers.flatMap(valuesOf))];
+    this.checkOpen();
     this.onePixel ??= this.engine.load(graph, names);
     const session = await this.onePixel;
     const data = coordinatesAt(this.convention, height, width, Uint32Array.of(pixel));
     return session.run(new Map([[graph.inputs[0].name, { shape: [data.length, 1], data }]]));
+  }
+
+  /** Whoever is still asking would compute, and keep, for nobody. @throws CancelledError once disposed */
+  private checkOpen(): void {
+    if (this.disposed) throw new CancelledError();
   }
 
   private get convention() {
