@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { serverScript } from './lib/vscode-server.mjs';
 
 const root = path.resolve(import.meta.dirname, '..');
 const results = path.join(root, 'test-results');
@@ -45,6 +46,8 @@ rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 
 await Promise.all([
+  // Mostly waits for the network, and the suites in VS Code for it.
+  serverScript().catch(({ message }) => console.log(message)),
   check('lint', bin('eslint'), ['.', '--max-warnings', '0']),
   check('format', bin('prettier'), ['--check', '--log-level', 'warn', '.']).then(() =>
     check('types', bin('tsc'), ['--noEmit']),
@@ -98,7 +101,7 @@ suite(
   'as a person, on the packaged extension',
   bin('playwright'),
   ['test', '--config', 'test/e2e/playwright.config.mts'],
-  16,
+  20,
   e2e,
   ({ stats: { expected, unexpected, flaky, skipped } }) => {
     if (flaky > 0) console.log(`${flaky} passed only at the second attempt`);

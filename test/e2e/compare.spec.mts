@@ -2,35 +2,28 @@
 import { findings } from './axe.mjs';
 import { expect, test } from './workbench.mjs';
 
-test('compares two checkpoints chosen in the Explorer', async ({ workbench }) => {
-  test.setTimeout(180_000);
+test('two checkpoints are compared, a region is marked, and its neurons are switched off', async ({
+  workbench,
+}) => {
   const { page } = workbench;
   await workbench.openFolder('checkpoints');
-  const item = page.getByRole('menuitem', { name: 'Compare Contributions' });
-  await expect(async () => {
-    await page.keyboard.press('Escape');
-    await workbench.file('siren_step0300.pth').click();
-    await workbench.file('siren.pth').click({ modifiers: ['ControlOrMeta'] });
-    await workbench.file('siren.pth').click({ button: 'right', timeout: 5_000 });
-    await item.click({ timeout: 5_000 });
-  }).toPass({ timeout: 60_000 });
 
-  const compare = await workbench.panel('compare');
-  await expect(compare.getByTestId('compare-psnr')).toHaveText(/\d\d\.\d dB/, { timeout: 60_000 });
-  await expect(compare.getByTestId('compare-layer')).toHaveCount(5);
-  // Each layer says what it costs to take it from the other network.
-  await expect(compare.getByTestId('compare-layer').nth(2)).toContainText(/[−+]\d[\d.]* dB/);
-  await compare.getByTestId('compare-layer').last().click();
-  await expect(compare.getByTestId('compare-reason')).toContainText('matched by place');
-  await expect(compare.getByTestId('compare-pair').first()).toContainText(/#\d+/);
-  await workbench.shot('compare');
-  expect(await findings(compare), 'what axe-core finds serious').toEqual([]);
-});
+  await test.step('two checkpoints chosen in the Explorer are compared', async () => {
+    await workbench.choose(['siren_step0300.pth', 'siren.pth'], 'Compare Contributions');
+    const compare = await workbench.panel('compare');
+    await expect(compare.getByTestId('compare-psnr')).toHaveText(/\d\d\.\d dB/, { timeout: 60_000 });
+    await expect(compare.getByTestId('compare-layer')).toHaveCount(5);
+    // Each layer says what it costs to take it from the other network.
+    await expect(compare.getByTestId('compare-layer').nth(2)).toContainText(/[−+]\d[\d.]* dB/);
+    await compare.getByTestId('compare-layer').last().click();
+    await expect(compare.getByTestId('compare-reason')).toContainText('matched by place');
+    await expect(compare.getByTestId('compare-pair').first()).toContainText(/#\d+/);
+    await workbench.shot('compare');
+    expect(await findings(compare), 'what axe-core finds serious').toEqual([]);
+    await workbench.command('View: Close All Editors');
+    await workbench.file('siren.pth').click();
+  });
 
-test('marks a region, ranks neurons in it, and switches the strongest off', async ({ workbench }) => {
-  test.setTimeout(180_000);
-  const { page } = workbench;
-  await workbench.openFolder('checkpoints');
   await workbench.trace('siren.pth');
   const canvas = await workbench.panel('canvas');
   const rankings = await workbench.panel('rankings');

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { decode } from 'fast-png';
+import { everyThemeAndSize } from './themes.mjs';
 import { commandLine, expect, fixture, test } from './workbench.mjs';
 
 /** Pixels that a canvas of the page shows, RGBA row-major. */
@@ -12,9 +13,11 @@ const pixelsOf = (canvas: SVGElement | HTMLElement) => {
   return { width, height, data: [...data] };
 };
 
-test('right-click a checkpoint, see canvas, rankings and clusters, and find them again after a reload', async ({
+test('right-click a checkpoint, see canvas, rankings and clusters, find them again after a reload, in every theme', async ({
   workbench,
+  warm,
 }) => {
+  test.setTimeout(400_000);
   const { page } = workbench;
   await workbench.file('models.py').dblclick();
   await workbench.openFolder('checkpoints');
@@ -127,39 +130,26 @@ test('right-click a checkpoint, see canvas, rankings and clusters, and find them
     });
     await workbench.shot('5-reloaded');
   });
-});
 
-test.describe('a trace that takes its time', () => {
-  // The picture is large enough to be cancelled at leisure.
-  test.use({
-    files: {
-      'wide.pt': fixture('inr/siren-coin.pt'),
-      'wide.json': JSON.stringify({ height: 3000, width: 4000 }),
-    },
-  });
-
-  test('is cancelled, and the next one goes on', async ({ workbench }) => {
-    const { page } = workbench;
-    await workbench.trace('wide.pt');
-    const toast = page.locator('.notification-toast', { hasText: 'Tracing wide.pt' });
-    await expect(toast).toBeVisible();
-    await workbench.shot('1-progress');
-    await toast.hover();
-    await toast.getByRole('button', { name: 'Cancel' }).click();
-    await expect(toast).toBeHidden();
-    const canvas = await workbench.panel('canvas');
-    await expect(canvas.getByText(/cancelled/i).first()).toBeVisible();
-    await workbench.shot('6-cancelled');
-    // The worker is free at once for something else.
-    await workbench.openFolder('checkpoints');
-    await workbench.trace('fourier.pth');
-    await expect((await workbench.panel('canvas')).getByTestId('facts')).toContainText(/traced (in|before)/, {
-      timeout: 60_000,
-    });
+  await test.step('every theme and size looks as it should, and has nothing serious for axe-core', async () => {
+    const blank = await warm.newPage();
+    await everyThemeAndSize(workbench, blank);
+    await blank.close();
   });
 });
 
-test('what was assumed is changed in a form that shows its effect', async ({ workbench }) => {
+test('the tree lists what is recognised; what was assumed is changed in a form that shows its effect', async ({
+  workbench,
+}) => {
+  const { page } = workbench;
+  await page.getByRole('tab', { name: 'Neural Canvas' }).first().click();
+  await expect(page.getByRole('treeitem', { name: /siren\.pth.*SIREN.*192×256/ })).toBeVisible({
+    timeout: 60_000,
+  });
+  await expect(page.getByRole('treeitem', { name: /fourier\.pth.*Fourier/ })).toBeVisible();
+  await workbench.shot('7-tree');
+  await page.getByRole('tab', { name: 'Explorer' }).first().click();
+
   await workbench.openFolder('checkpoints');
   await workbench.trace('siren.pth');
   const canvas = await workbench.panel('canvas');
@@ -197,17 +187,7 @@ test('what was assumed is changed in a form that shows its effect', async ({ wor
   expect(JSON.parse(await readFile(saved, 'utf8'))).toEqual({});
 });
 
-test('the tree lists what is recognised', async ({ workbench }) => {
-  const { page } = workbench;
-  await page.getByRole('tab', { name: 'Neural Canvas' }).first().click();
-  await expect(page.getByRole('treeitem', { name: /siren\.pth.*SIREN.*192×256/ })).toBeVisible({
-    timeout: 60_000,
-  });
-  await expect(page.getByRole('treeitem', { name: /fourier\.pth.*Fourier/ })).toBeVisible();
-  await workbench.shot('7-tree');
-});
-
-test.describe('files that are no INR checkpoints', () => {
+test.describe('files that are no INR checkpoints, or make trouble', () => {
   const lfs = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 426711\n`;
   const files = {
     'truncated.pth': fixture('inr/siren-coin.pt').subarray(0, 9000),
@@ -218,6 +198,11 @@ test.describe('files that are no INR checkpoints', () => {
     'system.pth': "cposix\nsystem\n(S'touch marker'\ntR.",
     'resnet.pth': fixture('others/resnet.pth'),
   };
+  // A picture large enough for its trace to be cancelled at leisure.
+  const wide = {
+    'wide.pt': fixture('inr/siren-coin.pt'),
+    'wide.json': JSON.stringify({ height: 3000, width: 4000 }),
+  };
   const sentences: Readonly<Record<keyof typeof files, RegExp>> = {
     'truncated.pth': /only partly written/,
     'text.pth': /text\.pth/,
@@ -226,9 +211,11 @@ test.describe('files that are no INR checkpoints', () => {
     'system.pth': /not recognised as an INR/,
     'resnet.pth': /not recognised as an INR/,
   };
-  test.use({ files });
+  test.use({ files: { ...files, ...wide } });
 
-  test('each get one sentence, nothing runs, and the editor goes on', async ({ workbench }) => {
+  test('each get one sentence, nothing runs, and the editor goes on; a trace is cancelled', async ({
+    workbench,
+  }) => {
     const { page, project } = workbench;
     for (const name of Object.keys(files) as (keyof typeof files)[]) {
       await test.step(name, async () => {
@@ -247,5 +234,27 @@ test.describe('files that are no INR checkpoints', () => {
     expect(existsSync(path.join(project, 'marker'))).toBe(false);
     await workbench.file('models.py').dblclick();
     await expect(page.getByRole('tab', { name: 'models.py' })).toBeVisible();
+
+    await test.step('a trace that takes its time is cancelled, and the next one goes on', async () => {
+      await workbench.trace('wide.pt');
+      const toast = page.locator('.notification-toast', { hasText: 'Tracing wide.pt' });
+      await expect(toast).toBeVisible();
+      await workbench.shot('1-progress');
+      await toast.hover();
+      await toast.getByRole('button', { name: 'Cancel' }).click();
+      await expect(toast).toBeHidden();
+      const canvas = await workbench.panel('canvas');
+      await expect(canvas.getByText(/cancelled/i).first()).toBeVisible();
+      await workbench.shot('6-cancelled');
+      // The worker is free at once for something else.
+      await workbench.openFolder('checkpoints');
+      await workbench.trace('fourier.pth');
+      await expect((await workbench.panel('canvas')).getByTestId('facts')).toContainText(
+        /traced (in|before)/,
+        {
+          timeout: 60_000,
+        },
+      );
+    });
   });
 });

@@ -183,8 +183,9 @@ describe('the manifest', () => {
     };
     const fixtures = path.join(root, 'test/fixtures/inr');
     const index = JSON.parse(readFileSync(path.join(fixtures, 'index.json'), 'utf8')) as { file: string }[];
+    const service = new Service();
     for (const { file: name } of index) {
-      const inspection = await new Service().call(
+      const inspection = await service.call(
         'inspect',
         { file: path.join(fixtures, name), corrections: {} },
         () => {},

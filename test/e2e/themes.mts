@@ -8,7 +8,7 @@ import path from 'node:path';
 import type { Page } from '@playwright/test';
 import { root } from '../../scripts/lib/project.mjs';
 import { findings } from './axe.mjs';
-import { expect, quiet, test, type Workbench } from './workbench.mjs';
+import { expect, quiet, type Workbench } from './workbench.mjs';
 
 const images = path.join(root, 'docs/images');
 const retake = process.env.NEURAL_CANVAS_SCREENSHOTS === 'retake';
@@ -51,21 +51,11 @@ function differing(a: readonly number[], b: readonly number[]): number {
   return (4 * different) / a.length;
 }
 
-test('every theme and size looks as it should, and has nothing serious for axe-core', async ({
-  workbench,
-  warm,
-}) => {
-  test.setTimeout(400_000);
+/** Goes through themes and sizes; the three panels show a traced checkpoint. @param blank a page that decodes pictures */
+export async function everyThemeAndSize(workbench: Workbench, blank: Page): Promise<void> {
   const { page, project } = workbench;
   await mkdir(images, { recursive: true });
-  const blank = await warm.newPage();
-  await workbench.file('models.py').dblclick();
-  await workbench.openFolder('checkpoints');
-  await workbench.trace('siren.pth');
   const canvas = await workbench.panel('canvas');
-  await expect(canvas.getByTestId('facts')).toContainText(/traced (in|before)/, { timeout: 90_000 });
-  const clusters = await workbench.panel('clusters');
-  await expect(clusters.getByTestId('clusters-scatter')).toBeVisible({ timeout: 60_000 });
   const rankings = await workbench.panel('rankings');
   await rankings.getByTestId('rankings-row').nth(1).click();
   const picture = canvas.getByTestId('picture');
@@ -109,8 +99,7 @@ test('every theme and size looks as it should, and has nothing serious for axe-c
       expect.soft(await findings(await workbench.panel(panel)), `${panel}, ${name}`).toEqual([]);
     }
   }
-  await blank.close();
-});
+}
 
 /** The pictures of the walkthrough: parts of the window that its steps speak of. */
 async function walkthrough(workbench: Workbench, theme: string): Promise<void> {
