@@ -7,5 +7,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
+    // Loading modules anew for every file takes a quarter of the time.
+    isolate: false,
   },
 });

@@ -18,6 +18,28 @@ export interface Corrections {
   set(file: vscode.Uri, corrections: Readonly<Record<string, string>>): Thenable<void>;
 }
 
+/** Milliseconds after which rankings and clusters open although there is no picture yet. */
+const PANELS_AFTER = 3000;
+
+/**
+ * Resolves with the first picture, the end of the trace, or after `limit` milliseconds: webviews that all start at
+ * once hold up each other and the trace, and people look at the canvas first.
+ */
+const pictured = (session: TraceSession, limit: number) =>
+  new Promise<void>((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      subscription.dispose();
+      resolve();
+    };
+    const look = () => {
+      if (session.pictured || session.view.status.state !== 'tracing') done();
+    };
+    const timer = setTimeout(done, limit);
+    const subscription = session.onMessage(look);
+    look();
+  });
+
 /** The extension's commands; the views call them too. */
 export class Commands implements ViewActions {
   constructor(
@@ -36,6 +58,14 @@ export class Commands implements ViewActions {
     const existing = this.sessions.find(uri);
     if (existing) void this.sessions.trace(existing);
     await vscode.commands.executeCommand('vscode.openWith', uri, CanvasEditor.viewType, columnFor(uri));
+    const session = this.sessions.find(uri);
+    if (session) void this.showPanels(session);
+  }
+
+  private async showPanels(session: TraceSession): Promise<void> {
+    await pictured(session, PANELS_AFTER);
+    // The canvas may have been closed meanwhile.
+    if (this.sessions.find(session.uri) !== session) return;
     await vscode.commands.executeCommand('neuralCanvas.rankings.focus', { preserveFocus: true });
   }
 

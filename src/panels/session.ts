@@ -2,8 +2,9 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { CancelledError, NotRecognisedError } from '../errors';
 import { mapOfPreviews, type PastSave, type SaveFigures } from '../live/figures';
-import type { Clustering, LayerTrace, Method, RegionFeature } from '../tracing/types';
+import type { LayerTrace, Method } from '../tracing/types';
 import type { WorkerClient } from '../worker/client';
+import { ClusterWork, type Grouping } from './clusterWork';
 import { FindingsWork, type FindingsChange } from './findingsWork';
 import type { FloatMap, Inspection, Picture, TraceEvent, TraceResult } from '../worker/protocol';
 import { FrameWork } from './frameWork';
@@ -69,18 +70,10 @@ export class TraceSession implements vscode.Disposable {
   private reconstruction: Picture | null = null;
   private target: Picture | null = null;
   private layers: (LayerTrace | undefined)[] = [];
-  private clustering: Clustering | null = null;
-  private clusteringWork: AbortController | null = null;
-  private clusteringDetail = '';
-  private clusteringError: string | null = null;
-  /** Another checkpoint whose neurons are grouped with these, and its live trace. */
-  private other: { readonly uri: vscode.Uri; readonly trace: string; layers: readonly LayerTrace[] } | null =
-    null;
-  /** How neurons were last grouped; a new trace groups them the same way. */
-  private grouping: { readonly clusters?: number; readonly features: RegionFeature } = { features: 'edge' };
   private work: AbortController | null = null;
   private chosen: Selection;
   private code: CodeMessage = { type: 'code', known: [], caret: [] };
+  private readonly clusters: ClusterWork;
   private readonly region: RegionWork;
   private readonly frames: FrameWork;
   private tracedNames: readonly string[] | null = null;
@@ -106,6 +99,7 @@ export class TraceSession implements vscode.Disposable {
   ) {
     this.chosen = { ...nothing, ...host.remembered(uri) };
     const tell = (message: HostMessage) => this.emitter.fire(message);
+    this.clusters = new ClusterWork(host, () => tell(this.clusteringMessage()));
     this.frames = new FrameWork(host.client, host.log);
     this.region = new RegionWork(host.client, tell);
     this.removals = new RemovalWork(host.client, tell);
@@ -181,13 +175,7 @@ export class TraceSession implements vscode.Disposable {
       const error = 'An earlier save is shown; neurons are grouped for the current one.';
       return { type: 'clustering', clustering: null, other: null, working: null, error };
     }
-    return {
-      type: 'clustering',
-      clustering: this.clustering,
-      other: this.other && { name: path.basename(this.other.uri.path), layers: this.other.layers },
-      working: this.clusteringWork ? this.clusteringDetail : null,
-      error: this.clusteringError,
-    };
+    return this.clusters.message;
   }
 
   private changed(status?: SessionStatus): void {
@@ -207,10 +195,10 @@ export class TraceSession implements vscode.Disposable {
     if (signal.aborted) abort();
     const previous = this.trace;
     const trace = (this.trace = `${this.uri.toString()}#${++TraceSession.count}`);
-    this.inspection = this.result = this.reconstruction = this.target = this.clustering = this.psnr = null;
+    this.inspection = this.result = this.reconstruction = this.target = this.psnr = null;
     this.layers = [];
-    this.clusteringError = null;
     this.tracedNames = null;
+    this.clusters.reset();
     this.frames.reset();
     this.region.reset();
     this.removals.reset();
@@ -251,7 +239,7 @@ export class TraceSession implements vscode.Disposable {
       if (result.frame !== undefined && result.frame !== this.chosen.frame)
         void this.moveTo(this.chosen.frame);
       if (this.chosen.region) this.measureRegion();
-      void this.cluster(this.grouping).then(() => {
+      void this.cluster().then(() => {
         if (this.trace === trace && this.host.analyseUnasked()) this.findings.want(trace);
       });
     } catch (error) {
@@ -388,7 +376,6 @@ export class TraceSession implements vscode.Disposable {
       await client.call('close', { trace });
       return null;
     }
-    this.clusteringWork?.abort();
     const comparable = sameLayers(this.layers, result.layers);
     this.trace = trace;
     this.reconstruction = this.target = this.psnr = null;
@@ -397,8 +384,7 @@ export class TraceSession implements vscode.Disposable {
     this.result = result;
     this.status = { state: 'ready' };
     // The groups of before are near enough until there are new ones, as long as the neurons are the same.
-    if (!comparable) this.clustering = null;
-    this.clusteringError = null;
+    this.clusters.reset(comparable);
     this.removals.reset();
     this.findings.reset();
     this.chosen = withinReach(this.chosen, result.layers, this.reconstruction);
@@ -412,7 +398,7 @@ export class TraceSession implements vscode.Disposable {
   /** Groups neurons and finds what there is to find again, for what `refresh` has brought. */
   async regroup(): Promise<void> {
     const { trace } = this;
-    await this.cluster(this.grouping);
+    await this.cluster();
     if (this.trace === trace && this.host.analyseUnasked()) this.findings.want(trace);
   }
 
@@ -448,6 +434,11 @@ export class TraceSession implements vscode.Disposable {
     this.emitter.fire({ type: 'history', history });
   }
 
+  /** Whether there is a picture to look at, be its maps still traced. */
+  get pictured(): boolean {
+    return this.reconstruction !== null;
+  }
+
   /** What the history keeps of the current trace; undefined unless it is complete. */
   get traced(): (PastSave & { readonly psnr: number | null }) | undefined {
     const { result, reconstruction, psnr } = this;
@@ -469,7 +460,7 @@ export class TraceSession implements vscode.Disposable {
 
   cancel(): void {
     this.work?.abort();
-    this.clusteringWork?.abort();
+    this.clusters.cancel();
     this.frames.cancel();
     this.region.cancel();
     this.removals.cancel();
@@ -502,7 +493,7 @@ export class TraceSession implements vscode.Disposable {
   /** Traces another frame of the video; what is shown follows layer by layer. */
   private async moveTo(frame: number): Promise<void> {
     const { trace } = this;
-    this.clusteringWork?.abort();
+    this.clusters.cancel();
     const first = this.layers[this.chosen.layer]?.name;
     const result = await this.frames.move(trace, frame, first, (event) => {
       if (this.trace === trace && event.type !== 'phase') this.take(event, () => undefined);
@@ -519,7 +510,7 @@ export class TraceSession implements vscode.Disposable {
     // Whoever steps through the clip is not kept waiting by the clusters of every frame.
     await new Promise((resolve) => setTimeout(resolve, CLUSTERS_AFTER));
     if (this.disposed || this.trace !== trace || this.chosen.frame !== frame) return;
-    void this.cluster(this.grouping);
+    void this.cluster();
   }
 
   /** Of all layers from now on, also those that have very many kernels. */
@@ -530,74 +521,13 @@ export class TraceSession implements vscode.Disposable {
 
   /** Groups the neurons with those of another checkpoint; null groups them alone. */
   async clusterWith(uri: vscode.Uri | null): Promise<void> {
-    const before = this.other;
-    this.other = uri && { uri, trace: `${uri.toString()}#with${++TraceSession.count}`, layers: [] };
-    if (before) await this.host.client.call('close', { trace: before.trace }).catch(() => null);
-    await this.cluster(this.grouping);
+    await this.clusters.use(uri);
+    await this.cluster();
   }
 
-  /** Traces the other checkpoint when it is not yet. @throws Error with a sentence */
-  private async traceOther(signal: AbortSignal, tell: (detail: string) => void): Promise<string[]> {
-    const { other } = this;
-    if (!other) return [];
-    if (other.layers.length === 0) {
-      tell(`Tracing ${path.basename(other.uri.path)}`);
-      const result = await this.host.client.call(
-        'trace',
-        {
-          trace: other.trace,
-          options: {
-            file: other.uri.fsPath,
-            corrections: this.host.corrections(other.uri),
-            method: 'xinc',
-            ...this.host.resources({ sharers: 2 }),
-          },
-        },
-        { signal },
-      );
-      if ('notAnInr' in result) throw new Error(result.notAnInr.message);
-      other.layers = result.layers;
-    }
-    return [other.trace];
-  }
-
-  async cluster(options: TraceSession['grouping']): Promise<void> {
-    this.clusteringWork?.abort();
-    const work = (this.clusteringWork = new AbortController());
-    const { trace } = this;
-    const current = () => this.clusteringWork === work && this.trace === trace;
-    const tell = (detail: string) => {
-      if (!current() || detail === this.clusteringDetail) return;
-      this.clusteringDetail = detail;
-      this.emitter.fire(this.clusteringMessage());
-    };
-    this.grouping = options;
-    this.clusteringError = null;
-    this.clusteringDetail = '';
-    tell('Grouping neurons');
-    try {
-      const others = await this.traceOther(work.signal, tell);
-      const clustering = await this.host.client.call(
-        'cluster',
-        { trace, with: others, options: { ...options, seed: 0, layers: [...this.layers.keys()] } },
-        { signal: work.signal, onEvent: ({ detail }) => tell(detail) },
-      );
-      if (current()) this.clustering = clustering;
-    } catch (error) {
-      if (!(error instanceof CancelledError)) {
-        this.host.log.error(String(error));
-        if (current()) {
-          this.clusteringError = error instanceof Error ? error.message : String(error);
-          // What cannot be grouped with is not asked for again.
-          this.other = null;
-        }
-      }
-    } finally {
-      if (this.clusteringWork === work) {
-        this.clusteringWork = null;
-        this.emitter.fire(this.clusteringMessage());
-      }
-    }
+  /** Groups the neurons of the current trace. @param grouping as before when omitted */
+  cluster(grouping?: Grouping): Promise<void> {
+    return this.clusters.group(this.trace, this.layers.length, grouping);
   }
 
   /** Answers a view's request. @throws Error with a sentence for the view */
@@ -677,9 +607,8 @@ export class TraceSession implements vscode.Disposable {
   dispose(): void {
     this.disposed = true;
     this.cancel();
-    for (const trace of [this.trace, this.other?.trace]) {
-      if (trace) void this.host.client.call('close', { trace }).catch(() => undefined);
-    }
+    this.clusters.dispose();
+    if (this.trace) void this.host.client.call('close', { trace: this.trace }).catch(() => undefined);
     this.emitter.dispose();
   }
 }
