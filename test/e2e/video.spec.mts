@@ -129,9 +129,13 @@ test.describe('a video', () => {
     });
     await expect(page.locator('.notification-toast')).toHaveCount(0);
   });
+});
+
+test.describe('a video at length', () => {
+  test.use({ files });
+  test.skip(!process.env.NEURAL_CANVAS_LONG, 'takes minutes: NEURAL_CANVAS_LONG=1, as in hosted CI');
 
   test('has findings of the whole clip, and maps of channels by ablation', async ({ workbench }) => {
-    test.skip(!process.env.NEURAL_CANVAS_LONG, 'takes minutes: NEURAL_CANVAS_LONG=1, as in hosted CI');
     test.setTimeout(300_000);
     const { page } = workbench;
     await workbench.openFolder('clip');
