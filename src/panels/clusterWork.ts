@@ -69,8 +69,8 @@ export class ClusterWork {
         this.host.log.error(String(error));
         if (this.work === work) {
           this.error = error instanceof Error ? error.message : String(error);
-          // What cannot be grouped with is not asked for again.
-          this.other = null;
+          // What cannot be grouped with is not asked for again, nor kept.
+          void this.use(null);
         }
       }
     } finally {

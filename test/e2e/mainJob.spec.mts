@@ -26,7 +26,7 @@ test('right-click a checkpoint, see canvas, rankings and clusters, find them aga
   const canvas = await workbench.panel('canvas');
   await expect(canvas.getByTestId('facts')).toContainText(/traced (in|before)/, { timeout: 60_000 });
   await test.step('the canvas paints what the command line paints', async () => {
-    const file = path.join(workbench.project, 'expected.png');
+    const file = path.join(workbench.project, '../expected.png');
     await commandLine(
       'trace',
       path.join(workbench.project, 'checkpoints/siren.pth'),
